@@ -1,0 +1,142 @@
+"""Settings from `ARENA_*` variables and `.env`: the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from db.session import DatabaseProblem, sqlite_path
+from models.catalog import DEFAULT_CATALOG
+
+PREFIX = "ARENA_"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names the variable, the value and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """Everything one may change without touching code; each field is the variable ARENA_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+
+    title: str = Field(default="Paddock", min_length=1, max_length=60, description="Name shown on the pages")
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 opens it to the network")
+    port: int = Field(default=7860, ge=1, le=65535, description="Port to listen on")
+    origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Other origins that may use the arena, e.g. https://arena.example.org, by commas"
+    )
+    data: Path = Field(default=Path("data"), description="Folder of the database and the voters' secret")
+    database_url: str = Field(default="", description="sqlite:///FILE; empty: arena.db in ARENA_DATA")
+    cache: Path = Field(default=Path("~/.cache/paddock/weights"), description="Folder of downloaded weights")
+    catalog: Path = Field(default=DEFAULT_CATALOG, description="The catalogue of contestants, a TOML file")
+    secret: SecretStr = Field(
+        default=SecretStr(""), description="Signs voter cookies; empty: made once and kept in ARENA_DATA"
+    )
+    max_prompt_chars: int = Field(default=4000, ge=1, le=15000, description="Longest prompt, in characters")
+    max_turns: int = Field(default=8, ge=1, le=100, description="Most turns in one battle")
+    max_regenerations: int = Field(default=2, ge=0, le=10, description="Most regenerations of a turn")
+    max_battles: int = Field(default=4, ge=1, le=256, description="Battles generated at the same time")
+    max_waiting: int = Field(default=32, ge=1, le=10000, description="Visitors that may wait for a turn")
+    answer_seconds: float = Field(default=300, gt=0, le=3600, description="Longest time one turn may take")
+    vote_minutes: float = Field(default=120, gt=0, le=10080, description="Minutes a finished battle may be voted on")
+    pace_chars: float = Field(
+        default=60, ge=0, le=10000, description="Characters a second that both sides are shown at; 0: as they come"
+    )
+    provisional_votes: int = Field(default=30, ge=0, description="Votes under which a rating is provisional")
+    space_host: str = Field(default="", validation_alias="SPACE_HOST", description="Set by a Hugging Face Space")
+
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not origin.startswith(("http://", "https://")) or origin.count("/") != 2:
+                raise ValueError("an origin is http://HOST or https://HOST, with a port if need be")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_sqlite(cls, value: str) -> str:
+        try:
+            if value:
+                sqlite_path(value)
+        except DatabaseProblem as error:
+            raise ValueError("must be sqlite:///FILE") from error
+        return value
+
+    @property
+    def on_space(self) -> bool:
+        return bool(self.space_host)
+
+    @property
+    def listen(self) -> str:
+        """A Space is reached through its proxy, so it listens to all; else nobody outside unless told."""
+        return "0.0.0.0" if self.on_space else self.host  # noqa: S104
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data / 'arena.db'}"
+
+    @property
+    def weights(self) -> Path:
+        return self.cache.expanduser()
+
+    def voter_secret(self) -> bytes:
+        """The key that signs cookies and makes pseudonyms; made at the first start and kept readable by us alone.
+
+        Raises `SettingsError` where it can be neither read nor kept.
+        """
+        if given := self.secret.get_secret_value():
+            return given.encode()
+        path = self.data / "secret"
+        try:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                    file.write(secrets.token_hex(32))
+            return path.read_text().strip().encode()
+        except OSError as error:
+            raise SettingsError(
+                f"The voters' secret {path} can't be kept ({error.strerror}); "
+                "set ARENA_DATA to a folder that can be written, or ARENA_SECRET."
+            ) from error
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env`. Raises `SettingsError` naming the variable, its value and what is allowed."""
+    _refuse_unknown()
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(dict(problem)) for problem in error.errors())) from error
+
+
+def _refuse_unknown() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name not in known:
+            raise SettingsError(f"{name} is not a setting; `python -m arena settings` lists them.")
+
+
+def _sentence(problem: dict[str, object]) -> str:
+    location = problem["loc"]
+    field = str(location[0]) if isinstance(location, tuple) and location else "settings"
+    variable = (field if field.upper().startswith((PREFIX, "SPACE_")) else PREFIX + field).upper()
+    value = "" if "secret" in field else f"={problem['input']!r}"
+    described = Settings.model_fields.get(field)
+    meaning = f" ({described.description})" if described else ""
+    return f"{variable}{value}: {str(problem['msg']).removeprefix('Value error, ')}{meaning}."
