@@ -79,6 +79,16 @@ def own_battle(session: Session, battle_id: str, voter: str) -> Battle:
     return battle
 
 
+def waiting_battle(session: Session, voter: str, since: datetime) -> str | None:
+    """The id of the voter's newest battle that is open or stopped and ended after `since`."""
+    return session.scalar(
+        select(Battle.id)
+        .where(Battle.voter == voter, Battle.status.in_(("open", "stopped")), Battle.finished_at >= since)
+        .order_by(Battle.created_at.desc())
+        .limit(1)
+    )
+
+
 def turns_of(session: Session, battle_id: str) -> Sequence[Turn]:
     """The turns that count, in order; superseded attempts are left out."""
     return session.scalars(

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session as Session  # part of what this module offers
 
 GROUP_SIZE = 64
 BUSY_MS = 5000
@@ -88,15 +88,22 @@ class Database:
                         with session.begin_nested():
                             settled.append((future, work(session)))
                     except Exception as error:
-                        future.set_exception(error)
+                        future.set_exception(self._explained(error))
         except Exception as error:
             # Nothing of this group reached the disk, so nobody may be told that it did.
             for _, future in group:
                 if not future.done():
-                    future.set_exception(error)
+                    future.set_exception(self._explained(error))
         else:
             for future, result in settled:
                 future.set_result(result)
+
+    def _explained(self, error: Exception) -> Exception:
+        if not isinstance(error, DatabaseError):
+            return error
+        problem = DatabaseProblem(f"The database {self.path} can't be written: {error.orig}.")
+        problem.__cause__ = error
+        return problem
 
 
 def sqlite_path(url: str) -> Path:
@@ -116,6 +123,7 @@ def writer_lock(url: str) -> Iterator[None]:
     path = sqlite_path(url)
     lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout as error:
         raise DatabaseProblem(

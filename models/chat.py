@@ -7,7 +7,7 @@ yield `Text` pieces and end with exactly one `Done` or `Failed`. Nothing heavy i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -89,7 +89,7 @@ class Request:
     seed: int
 
 
-async def stream_pair(a: Request, b: Request) -> AsyncIterator[tuple[Side, Event]]:
+async def stream_pair(a: Request, b: Request) -> AsyncGenerator[tuple[Side, Event], None]:
     """Ask both sides at once and yield their events as one stream, each marked with its side.
 
     The pair is the unit of generation: whoever consumes this stream sees both sides or neither,

@@ -1,0 +1,165 @@
+"""The life of one battle: prompt → pair → two streams → open → vote → reveal. No page, no SQL.
+
+Its state is in the database alone; every step is a transaction that refuses the wrong order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+from random import Random
+
+from arena.pairing import draw_pair
+from arena.prompts import clean_prompt, fits
+from arena.turn import Limits, Residents, Turns
+from arena.view import View, read_view
+from db import queries
+from db.outcome import Outcome
+from db.session import Database, Session
+from db.tables import Battle, Contestant, Turn
+from models.catalog import ModelSpec
+
+
+class NotEnoughModels(Exception):
+    """Fewer than two contestants are ready; nothing was stored."""
+
+
+class ConversationFull(Exception):
+    """No further turn fits into the contestants' context; nothing was stored."""
+
+
+class Battles:
+    """Begins, continues and ends battles. One instance serves all visitors of this process."""
+
+    def __init__(
+        self,
+        database: Database,
+        residents: Residents,
+        limits: Limits,
+        rng: Random,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._db = database
+        self._residents = residents
+        self._limits = limits
+        self._rng = rng
+        self._now = now
+        self._turns = Turns(database, residents, limits)
+
+    async def ask(self, battle_id: str | None, voter: str, prompt: str) -> AsyncGenerator[View, None]:
+        """Begin a battle, or add a turn to the voter's open one, and stream both answers.
+
+        Raises `PromptError`, `NotEnoughModels`, `ConversationFull` or `Refused` before anything is stored.
+        """
+        prompt = clean_prompt(prompt, self._limits.max_prompt_chars)
+        turn = Turn(prompt=prompt, status="generating", seed=self._seed(), started_at=self._now())
+        if battle_id is None:
+            await self._begin(voter, turn)
+        else:
+            await self._continue(battle_id, voter, turn)
+        async with aclosing(self._turns.generate(turn, voter)) as views:
+            async for view in views:
+                yield view
+
+    async def regenerate(self, battle_id: str, voter: str) -> AsyncGenerator[View, None]:
+        """Answer the last prompt once more, on both sides. Raises `Refused`."""
+        seed, now, most = self._seed(), self._now(), self._limits.max_regenerations
+        turn = await asyncio.wrap_future(
+            self._db.submit(lambda session: queries.regenerate(session, battle_id, voter, seed, now, most))
+        )
+        async with aclosing(self._turns.generate(turn, voter)) as views:
+            async for view in views:
+                yield view
+
+    def stop(self, battle_id: str, voter: str) -> None:
+        """End what is being generated, on both sides. Raises `Refused` for another's battle."""
+        with self._db.read() as session:
+            queries.own_battle(session, battle_id, voter)
+        self._turns.stop(battle_id)
+
+    async def vote(self, battle_id: str, voter: str, outcome: Outcome) -> View:
+        """Store the vote and answer with the reveal, built from the committed row. Raises `Refused`."""
+        now, window = self._now(), self._limits.vote_window
+        await asyncio.wrap_future(
+            self._db.submit(lambda session: queries.record_vote(session, battle_id, voter, outcome, now, window))
+        )
+        return await asyncio.to_thread(self.view, battle_id, voter)
+
+    def view(self, battle_id: str, voter: str) -> View:
+        """The battle as its committed rows say. Raises `Refused` for another's battle."""
+        with self._db.read() as session:
+            return read_view(session, battle_id, voter, self._limits.max_regenerations)
+
+    def unfinished(self, voter: str) -> View | None:
+        """The voter's newest battle that waits for a vote, if any: what a reloaded page goes on with."""
+        with self._db.read() as session:
+            battle_id = queries.waiting_battle(session, voter, self._now() - self._limits.vote_window)
+        return self.view(battle_id, voter) if battle_id else None
+
+    async def _begin(self, voter: str, turn: Turn) -> None:
+        specs = self._residents.ready()
+        if len(specs) < 2:
+            raise NotEnoughModels
+        self._check_fit([turn.prompt])
+        counts = await asyncio.to_thread(self._battle_counts)
+        draw = draw_pair(sorted(spec.fingerprint for spec in specs), counts, self._rng)
+        battle = Battle(
+            id=secrets.token_hex(16),
+            voter=voter,
+            contestant_a=draw.a,
+            contestant_b=draw.b,
+            probability=draw.probability,
+            status="generating",
+            created_at=self._now(),
+        )
+        turn.battle_id, turn.position, turn.attempt = battle.id, 0, 0
+        await asyncio.wrap_future(self._db.submit(lambda session: queries.open_battle(session, battle, turn)))
+
+    async def _continue(self, battle_id: str, voter: str, turn: Turn) -> None:
+        view = await asyncio.to_thread(self.view, battle_id, voter)
+        prompts = [exchange.prompt for exchange in view.exchanges]
+        answers = [max(exchange.a, exchange.b, key=len) for exchange in view.exchanges]
+        self._check_fit([*prompts, *answers, turn.prompt])
+        most = self._limits.max_turns
+        await asyncio.wrap_future(
+            self._db.submit(lambda session: queries.next_turn(session, battle_id, voter, turn, most))
+        )
+
+    def _check_fit(self, texts: list[str]) -> None:
+        # All contestants count, not only the pair: a limit must not tell who is playing.
+        for spec in self._residents.ready():
+            if not fits(texts, spec.context, spec.sampling.max_tokens):
+                raise ConversationFull
+
+    def _battle_counts(self) -> dict[tuple[str, str], int]:
+        with self._db.read() as session:
+            return queries.battle_counts(session)
+
+    def _seed(self) -> int:
+        return self._rng.randrange(2**31)
+
+
+def enrol_all(database: Database, specs: Sequence[ModelSpec], now: datetime) -> None:
+    """Remember every contestant of the catalogue under its fingerprint."""
+
+    def work(session: Session) -> None:
+        for spec in specs:
+            queries.enrol(
+                session,
+                Contestant(
+                    fingerprint=spec.fingerprint,
+                    model_id=spec.id,
+                    name=spec.name,
+                    engine=spec.engine,
+                    quantization=spec.quantization,
+                    license=spec.license,
+                    url=spec.url,
+                    identity=spec.identity,
+                    created_at=now,
+                ),
+            )
+
+    database.write(work)

@@ -1,0 +1,153 @@
+"""One turn of a battle while it is generated: both sides asked, paced, stopped or failed, and written down."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from arena.pacing import TICK_SECONDS, Answer, Frame, pace
+from arena.view import Exchange, View, read_view
+from db import queries
+from db.session import Database
+from db.tables import Battle, Turn
+from models.catalog import ModelSpec
+from models.chat import ChatModel, Done, Message, Request, Side, stream_pair
+
+log = logging.getLogger("paddock.battle")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The rules of battles; times in seconds, lengths in characters."""
+
+    max_prompt_chars: int = 4000
+    max_turns: int = 8
+    max_regenerations: int = 2
+    answer_seconds: float = 300
+    vote_window: timedelta = timedelta(hours=2)
+    pace_chars: float = 80
+    tick_seconds: float = TICK_SECONDS
+
+
+class Residents(Protocol):
+    """Whoever knows which models can answer now."""
+
+    def ready(self) -> Sequence[ModelSpec]: ...
+
+    def model(self, spec_id: str) -> ChatModel: ...
+
+
+@dataclass
+class _Outcome:
+    complete: bool = False
+    failure: str | None = None
+
+
+class Turns:
+    """Generates turns for all visitors of this process."""
+
+    def __init__(self, database: Database, residents: Residents, limits: Limits) -> None:
+        self._db = database
+        self._residents = residents
+        self._limits = limits
+        self._stops: dict[str, asyncio.Event] = {}
+
+    def stop(self, battle_id: str) -> None:
+        """End both sides of what this battle is generating, at the next tick."""
+        if stop := self._stops.get(battle_id):
+            stop.set()
+
+    async def generate(self, turn: Turn, voter: str) -> AsyncGenerator[View, None]:
+        """Stream a turn that is already stored as generating; the last view is the committed row's.
+
+        However it ends (done, stopped, failed, too late, the page closed), the row says so afterwards.
+        """
+        answers: dict[Side, Answer] = {"a": Answer(), "b": Answer()}
+        stop = self._stops[turn.battle_id] = asyncio.Event()
+        outcome = _Outcome()
+        try:
+            before = await asyncio.to_thread(self._view, turn.battle_id, voter)
+            yield before
+            async with aclosing(self._frames(turn, before.exchanges[:-1], answers, stop, outcome)) as frames:
+                async for frame in frames:
+                    yield before.with_last(frame.a, frame.b)
+        except Exception as error:
+            outcome.failure = f"{type(error).__name__}: {error}"
+            log.exception("battle %s failed", turn.battle_id)
+        finally:
+            del self._stops[turn.battle_id]
+            await self._settle(turn, answers, outcome)
+        yield await asyncio.to_thread(self._view, turn.battle_id, voter)
+
+    async def _frames(
+        self,
+        turn: Turn,
+        before: Sequence[Exchange],
+        answers: Mapping[Side, Answer],
+        stop: asyncio.Event,
+        outcome: _Outcome,
+    ) -> AsyncGenerator[Frame, None]:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._limits.answer_seconds
+        events = stream_pair(*await asyncio.to_thread(self._requests, turn, before))
+        paced = pace(events, answers, self._limits.pace_chars, self._limits.tick_seconds)
+        async with aclosing(events), aclosing(paced):
+            async for frame in paced:
+                yield frame
+                outcome.complete = frame.complete
+                if clock() > deadline and not frame.complete:
+                    outcome.failure = f"no answer within {self._limits.answer_seconds:g} s"
+                if stop.is_set() or outcome.failure:
+                    return
+
+    def _requests(self, turn: Turn, before: Sequence[Exchange]) -> tuple[Request, Request]:
+        with self._db.read() as session:
+            battle = session.get_one(Battle, turn.battle_id)
+        a, b = (self._spec(fingerprint) for fingerprint in (battle.contestant_a, battle.contestant_b))
+        return (
+            self._request(a, [(exchange.prompt, exchange.a) for exchange in before], turn),
+            self._request(b, [(exchange.prompt, exchange.b) for exchange in before], turn),
+        )
+
+    def _spec(self, fingerprint: str) -> ModelSpec:
+        for spec in self._residents.ready():
+            if spec.fingerprint == fingerprint:
+                return spec
+        raise LookupError(f"contestant {fingerprint[:12]} is not ready")
+
+    def _request(self, spec: ModelSpec, before: Sequence[tuple[str, str]], turn: Turn) -> Request:
+        messages = []
+        for prompt, answer in before:
+            messages += [Message("user", prompt), Message("assistant", answer)]
+        messages.append(Message("user", turn.prompt))
+        return Request(self._residents.model(spec.id), messages, spec.chat_sampling(), turn.seed)
+
+    async def _settle(self, turn: Turn, answers: Mapping[Side, Answer], outcome: _Outcome) -> None:
+        key = (turn.battle_id, turn.position, turn.attempt)
+        a, b = _side(answers["a"]), _side(answers["b"])
+        reasons = [outcome.failure, *(answer.failure for answer in answers.values())]
+        failure = "; ".join(reason for reason in reasons if reason)
+        now = datetime.now(UTC)
+        if failure:
+            log.warning("battle %s is void: %s", turn.battle_id, failure)
+            work = self._db.submit(lambda session: queries.fail_turn(session, key, a, b, now, failure))
+        elif outcome.complete:
+            work = self._db.submit(lambda session: queries.finish_turn(session, key, a, b, now))
+        else:
+            work = self._db.submit(lambda session: queries.stop_turn(session, key, a, b, now))
+        await asyncio.wrap_future(work)
+
+    def _view(self, battle_id: str, voter: str) -> View:
+        with self._db.read() as session:
+            return read_view(session, battle_id, voter, self._limits.max_regenerations)
+
+
+def _side(answer: Answer) -> queries.Side:
+    if isinstance(answer.end, Done):
+        return queries.Side(answer.raw, answer.end.reason, answer.end.tokens)
+    return queries.Side(answer.raw, "failed" if answer.end else None, None)

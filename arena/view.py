@@ -1,0 +1,71 @@
+"""What a visitor may see of a battle: nothing but committed rows, and names only after the vote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from arena.prompts import visible_text
+from db import queries
+from db.outcome import Outcome
+from db.tables import Contestant, Turn
+
+if TYPE_CHECKING:
+    from db.session import Session
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One prompt and what is shown of both answers."""
+
+    prompt: str
+    a: str
+    b: str
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """A contestant as it is named after the vote."""
+
+    name: str
+    quantization: str
+    license: str
+    url: str
+
+
+@dataclass(frozen=True)
+class View:
+    """A battle as its page shows it; `revealed` and `outcome` are set once the vote is committed."""
+
+    battle_id: str
+    status: str
+    exchanges: tuple[Exchange, ...]
+    can_regenerate: bool = False
+    outcome: Outcome | None = None
+    revealed: tuple[Revealed, Revealed] | None = None
+
+    def with_last(self, a: str, b: str) -> View:
+        """The same view with other answers in its last exchange."""
+        return replace(self, exchanges=(*self.exchanges[:-1], replace(self.exchanges[-1], a=a, b=b)))
+
+
+def read_view(session: Session, battle_id: str, voter: str, max_regenerations: int) -> View:
+    """The battle as its committed rows say. Raises `Refused` where it is not this voter's."""
+    battle = queries.own_battle(session, battle_id, voter)
+    turns = queries.turns_of(session, battle_id)
+    exchanges = tuple(_exchange(turn) for turn in turns)
+    can_regenerate = battle.status in ("open", "stopped") and turns[-1].attempt < max_regenerations
+    view = View(battle_id, battle.status, exchanges, can_regenerate)
+    vote = queries.vote_on(session, battle_id)
+    if vote is None:
+        return view
+    a, b = (_revealed(session.get_one(Contestant, key)) for key in (battle.contestant_a, battle.contestant_b))
+    return replace(view, outcome=Outcome(vote.outcome), revealed=(a, b))
+
+
+def _exchange(turn: Turn) -> Exchange:
+    return Exchange(turn.prompt, visible_text(turn.answer_a, complete=True), visible_text(turn.answer_b, complete=True))
+
+
+def _revealed(contestant: Contestant) -> Revealed:
+    return Revealed(contestant.name, contestant.quantization, contestant.license, contestant.url)
