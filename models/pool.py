@@ -43,6 +43,8 @@ class Residency:
 class Resident(ChatModel, Protocol):
     """A loaded model whose end can be waited for; `WorkerModel` is one."""
 
+    @property
+    def ending(self) -> str: ...
     def wait_ready(self, timeout: float) -> None: ...
     def wait_gone(self, timeout: float | None = None) -> bool: ...
 
@@ -186,19 +188,19 @@ class Pool:
     def _keep_loaded(self, spec: ModelSpec, weights: Path | None) -> None:
         deaths = 0
         while True:
-            began = time.monotonic()
-            reason = self._live_once(spec, weights)
+            lived, reason = self._live_once(spec, weights)
             if self._closing.is_set():
                 raise _Closing
-            deaths = 1 if time.monotonic() - began > self._patience.proven else deaths + 1
+            deaths = 1 if lived > self._patience.proven else deaths + 1
             self._set(spec, "failed", reason=reason)
             if deaths > self._patience.restarts:
+                self._set(spec, "failed", reason=f"{reason} Given up after {deaths} times in a row.")
                 log.error("%s: given up after %d failures in a row", spec.name, deaths)
                 return
             self._rest(self._patience.pause(self._patience.first_pause, deaths))
 
-    def _live_once(self, spec: ModelSpec, weights: Path | None) -> str:
-        """Load, serve until the process ends, and say why it ended."""
+    def _live_once(self, spec: ModelSpec, weights: Path | None) -> tuple[float, str]:
+        """Load, serve until the process ends; return the seconds it served and why it ended."""
         with self._loading:  # one at a time: loading takes every core's bandwidth and a peak of memory
             self._set(spec, "loading", 1.0)
             model = self._load_model(spec, weights, self._threads)
@@ -207,11 +209,12 @@ class Pool:
                 model.wait_ready(self._patience.load)
             except LoadFailed as error:
                 model.close()
-                return str(error)
+                return 0.0, str(error)
         self._set(spec, "ready", 1.0)
+        began = time.monotonic()
         model.wait_gone()
         model.close()
-        return f"{spec.name}'s process ended and is started again."
+        return time.monotonic() - began, f"{spec.name}'s process ended ({model.ending})."
 
     def _seat(self, spec: ModelSpec, model: ChatModel) -> None:
         with self._changed:

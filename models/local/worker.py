@@ -1,8 +1,8 @@
 """A model in a process of its own, so that a crash in native code fails two answers and not the arena.
 
-Protocol with `models.local.child`: JSON lines. To the child: `load` (first), `chat`, `cancel`. From the child: `ready` or `broken`
-once, then per request id any number of `text` and one `done` or `failed`. The child ends when its
-standard input does, so it never outlives its parent.
+It speaks JSON lines with `models.local.child`. To the child: `load` (first), `chat`, `cancel`. From it:
+`ready` or `broken` once, then per request id any number of `text` and one `done` or `failed`. The child
+ends when its standard input does, so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -86,6 +86,12 @@ class WorkerModel:
             self._gone.wait(CLOSE_SECONDS)
             raise LoadFailed(f"{self.spec.name} could not be loaded: {self._last_words()}")
 
+    @property
+    def ending(self) -> str:
+        """How the process ended and its last words, for the log; empty while it runs."""
+        code = self._process.poll()
+        return "" if code is None else f"{_ending(code)}: {self._last_words()}"
+
     def wait_gone(self, timeout: float | None = None) -> bool:
         """Wait up to `timeout` seconds for the process to end; return whether it has."""
         return self._gone.wait(timeout)
@@ -158,14 +164,14 @@ class WorkerModel:
         for line in self._process.stdout or ():
             if line.endswith(b"\n"):  # a killed child may leave half a line
                 self._take(json.loads(line))
-        code = self._process.wait()
+        self._process.wait()
         self._hearer.join(1)
         with self._lock:
             self.alive = False
             running, self._running = self._running, {}
         self._settled.set()
         for deliver in running.values():
-            deliver(Failed(f"the worker of {self.spec.id} ended ({_ending(code)}): {self._last_words()}"))
+            deliver(Failed(f"the worker of {self.spec.id} ended ({self.ending})"))
         self._gone.set()
 
     def _take(self, said: Mapping[str, Any]) -> None:
