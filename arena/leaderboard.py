@@ -163,10 +163,17 @@ class Leaderboard:
     It remembers counts and the running Elo, so a refresh reads the votes after its watermark only.
     """
 
-    def __init__(self, database: Database, catalog: Sequence[ModelSpec], prior: float = PRIOR_DRAWS) -> None:
+    def __init__(
+        self,
+        database: Database,
+        catalog: Sequence[ModelSpec],
+        prior: float = PRIOR_DRAWS,
+        enough_votes: int = ENOUGH_VOTES,
+    ) -> None:
         self._database = database
         self._catalog = tuple(catalog)
         self._prior = prior
+        self._enough_votes = enough_votes
         self._lock = threading.Lock()
         self._watermark = 0
         self._tally = Tally()
@@ -180,6 +187,11 @@ class Leaderboard:
         """The rows as of the last refresh; empty before the first."""
         return self._rows
 
+    @property
+    def voters(self) -> int:
+        """How many voters' votes are in the rows."""
+        return self._tally.voters
+
     def refresh(self) -> tuple[Standing, ...]:
         """Take in the votes since the last refresh and give the rows; cheap where nothing is new."""
         with self._lock:
@@ -189,7 +201,9 @@ class Leaderboard:
             if votes:
                 self._count(votes)
             if listed != self._listed:
-                self._rows = standings(listed, bradley_terry(self._tally, self._prior), self._elos)
+                self._rows = standings(
+                    listed, bradley_terry(self._tally, self._prior), self._elos, enough_votes=self._enough_votes
+                )
                 self._listed = listed
             return self._rows
 

@@ -116,6 +116,10 @@ class Tally:
         return tuple(self._places)
 
     @property
+    def voters(self) -> int:
+        return len(self._voters)
+
+    @property
     def groups(self) -> Groups:
         voter, pair = self._keys >> 32, self._keys & 0xFFFFFFFF
         return Groups(voter, pair >> 16, pair & 0xFFFF, *self._sums)
@@ -157,7 +161,8 @@ def bradley_terry(tally: Tally, prior: float = PRIOR_DRAWS, level: float = LEVEL
 
     Intervals hold for one contestant at a time at `level`, not for all jointly. Their width is the
     largest of three: inverse Hessian, sandwich, and sandwich clustered by voter (factor G/(G-1) for G
-    voters); with under thirty voters of differing taste they are still too narrow.
+    voters). So they hold too often where many votes are ties (98 % at a quarter of ties), and not often
+    enough where fewer than thirty voters differ in taste.
     Raises `ValueError` for a negative prior or a level outside 0 … 1.
     """
     if not (isfinite(prior) and prior >= 0 and 0 < level < 1):

@@ -1,0 +1,1 @@
+"""The pages. Gradio is imported here and nowhere else."""

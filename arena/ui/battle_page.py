@@ -1,0 +1,111 @@
+"""The Battle page: a prompt, two anonymous answers, a vote, the names."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from arena.ui.battle_handlers import Handlers
+from arena.ui.render import Widgets
+from arena.ui.services import Services
+from arena.ui.texts import TEXTS
+from db.outcome import Outcome
+
+LATEX = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "\\[", "right": "\\]", "display": True},
+    {"left": "\\(", "right": "\\)", "display": False},
+]
+STATUS_SECONDS = 3
+QUICK: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
+
+
+def build_battle_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -> None:
+    """Lay the page out and wire it; called inside the context of `page`."""
+    # The secret only keeps the browser's copy readable over restarts; there is nothing to hide in a tick.
+    remembered = gr.BrowserState(False, storage_key="paddock-consent", secret="paddock-consent")  # noqa: S106
+    status = gr.Markdown(visible=False, elem_id="status")
+    timer = gr.Timer(STATUS_SECONDS)
+    gr.Markdown(i18n("lead"))
+    widgets, consent, examples = _layout(i18n)
+    handlers = Handlers(services, widgets)
+    _wire(handlers, consent, services.settings.max_battles)
+    for number, button in enumerate(examples, start=1):
+        button.click(None, None, widgets.prompt, js=_fill(f"example_{number}"), api_visibility="private")
+    consent.input(None, consent, remembered, js="ticked => ticked", api_visibility="private")
+    page.load(None, remembered, consent, js="ticked => ticked", api_visibility="private")
+    page.load(handlers.load, None, widgets.all(), **QUICK)
+    gr.on([page.load, timer.tick], handlers.status, None, [status, timer], **QUICK)
+
+
+def _layout(i18n: gr.I18n) -> tuple[Widgets, gr.Checkbox, list[gr.Button]]:
+    with gr.Row(elem_id="panes", equal_height=True):
+        pane_a, pane_b = (_pane(i18n, side) for side in ("a", "b"))
+    hint = gr.Markdown(i18n("hint_idle"), elem_id="hint")
+    with gr.Row(elem_id="votes"):
+        votes = {
+            outcome: gr.Button(
+                i18n(f"vote_{outcome}"), elem_id=f"vote-{outcome.replace('_', '-')}", interactive=False, min_width=120
+            )
+            for outcome in Outcome
+        }
+    reveal = gr.Markdown(visible=False, elem_id="reveal")
+    with gr.Row(equal_height=True):
+        prompt = gr.Textbox(
+            label=i18n("prompt"), placeholder=i18n("placeholder"), max_lines=8, elem_id="prompt", scale=8
+        )
+        send = gr.Button(i18n("send"), variant="primary", elem_id="send", scale=1, min_width=96)
+        stop = gr.Button(i18n("stop"), variant="stop", elem_id="stop", visible=False, scale=1, min_width=96)
+    consent = gr.Checkbox(label=i18n("consent"), elem_id="consent", container=False)
+    with gr.Row():
+        regenerate = gr.Button(i18n("regenerate"), elem_id="regenerate", interactive=False, min_width=120)
+        new = gr.Button(i18n("new"), elem_id="new-battle", interactive=False, min_width=120)
+    with gr.Column(elem_id="examples") as column:
+        gr.Markdown(i18n("examples"))
+        with gr.Row():
+            examples = [gr.Button(i18n(f"example_{number}"), size="sm", min_width=260) for number in range(1, 5)]
+    widgets = Widgets(gr.State(None), pane_a, pane_b, prompt, send, stop, regenerate, new, votes, hint, reveal, column)
+    return widgets, consent, examples
+
+
+def _pane(i18n: gr.I18n, side: str) -> gr.Chatbot:
+    return gr.Chatbot(
+        label=i18n(f"model_{side}"),
+        elem_id=f"pane-{side}",
+        height="48vh",
+        min_width=300,
+        layout="panel",
+        buttons=["copy"],
+        feedback_options=None,
+        latex_delimiters=LATEX,
+        allow_tags=False,
+        allow_file_downloads=False,
+    )
+
+
+def _fill(key: str) -> str:
+    """JavaScript that answers with the visitor's own language's example: no round trip for it."""
+    texts = {language: texts[key] for language, texts in TEXTS.items()}
+    return f"() => {{ const t = {json.dumps(texts)}; return t[navigator.language.slice(0, 2)] || t.en; }}"
+
+
+def _wire(handlers: Handlers, consent: gr.Checkbox, max_battles: int) -> None:
+    widgets = handlers.widgets
+    outputs = widgets.all()
+    generation: dict[str, Any] = {
+        "concurrency_id": "generate",
+        "concurrency_limit": max_battles,
+        "api_visibility": "private",
+        "show_progress": "hidden",
+    }
+    asked = [widgets.prompt, consent, widgets.battle]
+    gr.on([widgets.prompt.submit, widgets.send.click], handlers.ask, asked, outputs, **generation)
+    widgets.regenerate.click(handlers.regenerate, widgets.battle, outputs, **generation)
+    widgets.stop.click(handlers.stop, widgets.battle, None, **QUICK)
+    widgets.new.click(handlers.new, None, outputs, **QUICK).then(
+        None, js="() => document.querySelector('#prompt textarea').focus()", api_visibility="private"
+    )
+    for outcome, button in widgets.votes.items():
+        button.click(handlers.vote(outcome), widgets.battle, outputs, **QUICK)

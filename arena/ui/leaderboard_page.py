@@ -1,0 +1,72 @@
+"""The Leaderboard page: who leads, how sure that is, and the files to take away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from arena.figures import interval_figure
+from arena.leaderboard import Standing
+from arena.ui.services import Services, visitor_of
+from arena.ui.texts import Language, say
+
+FEW_VOTERS = 30
+DOWNLOADS = ("leaderboard.csv", "leaderboard.json", "votes.csv", "votes.jsonl")
+DATATYPES = ["number", "markdown", "number", "str", "number", "str", "number", "str", "str"]
+
+
+def build_leaderboard_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -> None:
+    summary = gr.Markdown(elem_id="summary")
+    table = gr.Dataframe(
+        interactive=False,
+        datatype=DATATYPES,
+        elem_id="standings",
+        show_label=False,
+        show_search="search",
+        pinned_columns=2,
+        wrap=True,
+    )
+    plot = gr.Plot(show_label=False, elem_id="intervals")
+    with gr.Row(elem_id="downloads"):
+        gr.Markdown(i18n("download"))
+        for name in DOWNLOADS:
+            gr.Button(name, link=f"/download/{name}", size="sm", min_width=120)
+
+    async def load(request: gr.Request) -> tuple[Any, Any, Any]:
+        language = visitor_of(request, services.voters).language
+        rows = await asyncio.to_thread(services.leaderboard.refresh)
+        figure = interval_figure(
+            rows, title=say(language, "plot_title"), provisional_label=say(language, "provisional")
+        )
+        value = {"headers": say(language, "columns").split("|"), "data": [_row(row, language) for row in rows]}
+        return _summary(rows, services.leaderboard.voters, language), value, figure
+
+    page.load(load, None, [summary, table, plot], api_visibility="private", show_progress="hidden")
+
+
+def _summary(rows: Sequence[Standing], voters: int, language: Language) -> str:
+    votes = sum(row.votes for row in rows) // 2
+    if not votes:
+        return say(language, "no_votes")
+    text = say(language, "votes_so_far", votes=votes, voters=voters)
+    return f"{text} {say(language, 'few_voters')}" if voters < FEW_VOTERS else text
+
+
+def _row(row: Standing, language: Language) -> list[Any]:
+    name = f"[{row.name}]({row.url})" if row.url else row.name
+    if row.provisional:
+        name += f" *({say(language, 'provisional')})*"
+    return [
+        row.rank,
+        name,
+        "–" if row.rating is None else round(row.rating),
+        "–" if row.lower is None or row.upper is None else f"{row.lower:.0f} – {row.upper:.0f}",
+        row.votes,
+        "–" if row.win_rate is None else f"{row.win_rate:.0%}",
+        round(row.elo),
+        row.quantization,
+        row.license,
+    ]

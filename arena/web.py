@@ -1,0 +1,206 @@
+"""What stands between the net and Gradio: a guard that lets through only what the pages need.
+
+Gradio's CORS layer stays outside of it and reflects foreign origins, so the guard checks them itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.background import BackgroundTask
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from arena.downloads import Downloads
+from arena.voters import COOKIE, Voters
+
+MAX_BODY = 64 * 1024
+YEAR = 365 * 24 * 3600
+
+PAGES = r"|leaderboard/?|about/?"
+_GET = re.compile(
+    rf"/({PAGES}|config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|healthz"
+    r"|assets/.+|static/.+|svelte/.+|download/[a-z]+\.(csv|json|jsonl)"
+    r"|gradio_api/(info|startup-events|theme\.css|login_check|queue/data|heartbeat/\w+|call/\w+/\w+))"
+)
+_POST = re.compile(r"/gradio_api/(queue/join|call/\w+|cancel|reset)")
+_PAGE = re.compile(rf"/({PAGES})")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where this arena is reached: its own origins, and whether it is framed by Hugging Face."""
+
+    origins: tuple[str, ...] = ()
+    on_space: bool = False
+
+    @property
+    def secure(self) -> bool:
+        return self.on_space or any(origin.startswith("https://") for origin in self.origins)
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a Host header names this arena; a foreign name that resolves to us is an attack."""
+        return _is_local(host) or any(urlsplit(origin).netloc == host for origin in self.origins)
+
+    def knows_origin(self, origin: str, host: str) -> bool:
+        return origin in self.origins or urlsplit(origin).netloc == host
+
+
+class Guard:
+    """ASGI middleware: known paths, hosts and origins only, small bodies, a voter cookie, safe headers."""
+
+    def __init__(self, app: ASGIApp, voters: Voters, site: Site) -> None:
+        self._app = app
+        self._voters = voters
+        self._site = site
+        self._headers = _security_headers(site)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            # The pages use no websocket; a closed door needs no guard.
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refused = self._refuse(scope, headers)
+        if refused is not None:
+            await refused(scope, receive, self._decorated(send, scope, headers))
+            return
+        body = _CappedBody(receive)
+        try:
+            await self._app(scope, body.receive, self._decorated(send, scope, headers))
+        except _TooLarge:
+            await _plain("The request is too large.", 413)(scope, receive, send)
+
+    def _refuse(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+        host, origin = headers.get("host", ""), headers.get("origin")
+        if not self._site.knows_host(host):
+            return _plain("This arena does not know that host; set ARENA_ORIGINS.", 400)
+        if origin is not None and not self._site.knows_origin(origin, host):
+            return _plain("That origin may not use this arena.", 403)
+        if scope["method"] == "POST" and headers.get("sec-fetch-site") == "cross-site":
+            return _plain("That site may not use this arena.", 403)
+        allowed = {"GET": _GET, "HEAD": _GET, "POST": _POST}.get(scope["method"])
+        if allowed is None or not allowed.fullmatch(scope["path"]):
+            return _plain("Not found.", 404)
+        if not headers.get("content-length", "0").isdecimal() or int(headers.get("content-length", "0")) > MAX_BODY:
+            return _plain("The request is too large.", 413)
+        return None
+
+    def _decorated(self, send: Send, scope: Scope, headers: Headers) -> Send:
+        greets = scope["method"] == "GET" and _PAGE.fullmatch(scope["path"])
+        newcomer = greets and self._voters.recognise(read_cookie(headers.get("cookie", ""))) is None
+
+        async def decorated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                response = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    response[name] = value
+                if newcomer:
+                    response.append("set-cookie", self._cookie())
+            await send(message)
+
+        return decorated
+
+    def _cookie(self) -> str:
+        cookie = f"{COOKIE}={self._voters.issue()}; Path=/; HttpOnly; Max-Age={YEAR}"
+        if self._site.on_space:  # a Space is shown inside a frame of another site
+            return f"{cookie}; Secure; SameSite=None; Partitioned"
+        return f"{cookie}; SameSite=Lax" + ("; Secure" if self._site.secure else "")
+
+
+def voter_of(request: Request, voters: Voters) -> str | None:
+    """The voter behind a request, from its signed cookie alone."""
+    return voters.recognise(read_cookie(request.headers.get("cookie", "")))
+
+
+def read_cookie(header: str) -> str | None:
+    try:
+        morsel = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def _is_local(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return name == "localhost"
+    return True  # a bare address can't be pointed elsewhere by somebody's DNS
+
+
+def _plain(text: str, status: int) -> PlainTextResponse:
+    return PlainTextResponse(text + "\n", status_code=status)
+
+
+def _security_headers(site: Site) -> dict[str, str]:
+    ancestors = "https://huggingface.co https://*.hf.space" if site.on_space else "'none'"
+    policy: Iterable[str] = (
+        "default-src 'self'",
+        # Gradio writes its configuration into the page and evaluates the pages' own small functions.
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",  # an answer's image would tell its model's maker who reads it
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        f"frame-ancestors {ancestors}",
+    )
+    return {
+        "content-security-policy": "; ".join(policy),
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "permissions-policy": "camera=(), geolocation=(), microphone=()",
+        "cross-origin-opener-policy": "same-origin",
+    }
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _CappedBody:
+    """Counts what arrives: a chunked body names no length beforehand."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._seen = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._seen += len(message.get("body", b""))
+        if self._seen > MAX_BODY:
+            raise _TooLarge
+        return message
+
+
+def routes(downloads: Downloads, ready: Callable[[], int]) -> list[Route]:
+    """Our own addresses beside Gradio's: a health check, and the files of the Leaderboard page."""
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok", "ready": ready()})
+
+    def download(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in downloads.names:
+            return _plain("Not found.", 404)
+        folder = tempfile.TemporaryDirectory(prefix="paddock-")
+        path = Path(folder.name) / name
+        downloads.write(name, path)
+        return FileResponse(path, filename=name, background=BackgroundTask(folder.cleanup))
+
+    return [Route("/healthz", health), Route("/download/{name}", download)]
