@@ -1,0 +1,55 @@
+"""An engine for worker processes under test: does what the last message says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from models.catalog import ModelSpec
+from models.chat import Done, Failed, Message, Sampling
+
+
+class FakeEngine:
+    def __init__(self, spec: ModelSpec, weights: Path | None, threads: int, slots: int) -> None:
+        self.threads = threads
+        self.meeting = threading.Barrier(slots)
+        if spec.quantization == "broken":
+            print("the tensor is bent", file=sys.stderr, flush=True)
+            raise RuntimeError("no such tensor")
+        if spec.quantization == "crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if spec.quantization == "slow":
+            threading.Event().wait()
+
+    def answer(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        seed: int,
+        emit: Callable[[str], None],
+        stopped: Callable[[], bool],
+    ) -> Done | Failed:
+        what, _, rest = messages[-1].text.partition(" ")
+        if what == "forever":
+            while not stopped():
+                emit("x")
+                time.sleep(0.01)
+            return Failed("stopped")
+        if what == "noise":
+            os.write(1, b'{"event": "text", "id": 1, "text": "noise"}\n')
+            print("more noise", flush=True)
+        if what == "raise":
+            raise ValueError("a bad number")
+        if what == "meet":  # returns only when as many answers run as there are slots
+            self.meeting.wait(60)
+        if what == "variable":
+            rest = os.environ.get(rest, "unset")
+        if what == "threads":
+            rest = str(self.threads)
+        emit(rest)
+        return Done("stop", 1)
