@@ -45,6 +45,8 @@ _CUT_OFF = (
     "read timed out",
     "connection reset",
     "protocolerror",
+    "do not match the hashes",
+    " is invalid.",
 )
 
 
@@ -164,7 +166,7 @@ def _pip_failure(package: str, output: str) -> SourceFailed:
     if "no space left" in said or "file too large" in said:
         return SourceFailed("disk full", f"the disk is full while downloading {package}")
     if any(sign in said for sign in _CUT_OFF):
-        return SourceFailed("cut off", f"{package} was cut off")
+        return SourceFailed("cut off", f"{package} was cut off or damaged")
     if any(sign in said for sign in _NO_NETWORK):
         return SourceFailed("network", "no network")
     if "no matching distribution" in said:
