@@ -14,6 +14,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 # Plain HTTP goes on where it stopped and its bytes can be watched.
 os.environ.update(HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_DISABLE_TELEMETRY="1")
 
@@ -30,17 +32,18 @@ class Refused(Exception):
 
 
 def main(repository: str, revision: str, file: str, sha256: str, folder: str, answer: str) -> None:
+    threading.Thread(target=end_with_parent, daemon=True).start()
     try:
-        said = {"path": download(repository, revision, file, sha256, folder, Path(answer))}
+        said = {"path": download(repository, revision, file, sha256, Path(folder), Path(answer))}
     except Refused as refused:
         said = {"trouble": refused.trouble, "reason": str(refused)}
     Path(answer).write_text(json.dumps(said))
     os._exit(0)  # a thread stuck in a dead name server must not hold the exit
 
 
-def download(repository: str, revision: str, file: str, sha256: str, folder: str, answer: Path) -> str:
+def download(repository: str, revision: str, file: str, sha256: str, folder: Path, answer: Path) -> str:
     """Return the path of the downloaded file; raises `Refused`."""
-    from huggingface_hub import hf_hub_download
+    import huggingface_hub
 
     found = threading.Event()
     threading.Thread(target=give_up_later, args=(answer, found), daemon=True).start()
@@ -48,19 +51,31 @@ def download(repository: str, revision: str, file: str, sha256: str, folder: str
     found.set()
     if metadata.etag != sha256:
         raise Refused("hash", "offers another file (its hash differs)")
+    url = huggingface_hub.hf_hub_url(repository, file, revision=metadata.commit_hash or revision)
+    path = folder / "download"
     try:
-        return hf_hub_download(
-            repository,
-            file,
-            revision=metadata.commit_hash or revision,
-            local_dir=folder,
-            etag_timeout=ANSWER_SECONDS,
-            token=token,
-        )
+        with FileLock(folder / "hub.lock"):
+            go_on(url, path, token, metadata.size)
     except Exception as error:
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise Refused("disk full", "the disk became full") from error
         raise Refused("cut off", f"was cut off ({_brief(error)})") from error
+    return str(path)
+
+
+def go_on(url: str, path: Path, token: bool, size: int | None) -> None:
+    """Download to `path` from where it stopped; `hf_hub_download` starts anew each time (2.4)."""
+    from huggingface_hub import get_token
+    from huggingface_hub.file_download import http_get
+
+    headers = {"authorization": f"Bearer {get_token()}"} if token else {}
+    with path.open("ab") as file:
+        http_get(url, file, resume_size=file.tell(), headers=headers, expected_size=size)
+
+
+def end_with_parent() -> None:
+    sys.stdin.buffer.read()  # returns when the parent's end of the pipe is closed
+    os._exit(1)
 
 
 def find(repository: str, revision: str, file: str) -> tuple[bool, HfFileMetadata]:

@@ -206,13 +206,13 @@ def _run(command: Sequence[str], extra: Mapping[str, str], folder: Path, tell: T
     """
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace", dir=folder) as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=folder, env={**os.environ, **extra}
+            command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=folder, env={**os.environ, **extra}
         )
         try:
             _watch(process, folder, tell)
         finally:
             process.kill()
-            process.wait()
+            process.communicate()
         output.seek(0)
         return output.read()
 
