@@ -67,7 +67,12 @@ def _dots(chosen: Sequence[tuple[int, Standing]], label: str, *, hollow: bool) -
         y=[place for place, _ in chosen],
         mode="markers",
         name=escape(label, quote=False),
-        marker={"symbol": "circle-open" if hollow else "circle", "size": 10, "color": _DOT, "line": {"width": 2}},
+        marker={
+            "symbol": "circle-open" if hollow else "circle",
+            "size": 10,
+            "color": _DOT,
+            "line": {"width": 2, "color": _DOT},
+        },
         error_x={
             "type": "data",
             "symmetric": False,
@@ -81,8 +86,8 @@ def _dots(chosen: Sequence[tuple[int, Standing]], label: str, *, hollow: bool) -
     )
 
 
-def _reach(low: float | None, high: float | None) -> float:
-    return 0.0 if low is None or high is None else high - low
+def _reach(low: float | None, high: float | None) -> float | None:
+    return None if low is None or high is None else high - low
 
 
 def _interval(row: Standing) -> str:

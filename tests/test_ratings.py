@@ -254,6 +254,32 @@ def test_about_95_of_100_intervals_hold_the_true_rating(rng: np.random.Generator
     assert 0.93 <= held / (300 * 8) <= 0.97
 
 
+@pytest.mark.parametrize("voters", [1, 7, 500])
+def test_the_interval_is_the_widest_of_three_written_out_vote_by_vote(voters: int, rng: np.random.Generator) -> None:
+    # A circle of uneven wins fits no scale, so that residuals are larger than the model's own variance.
+    pairs = [("a", "b", 9), ("b", "c", 9), ("c", "a", 2), ("a", "d", 9), ("d", "b", 7), ("c", "d", 5)]
+    votes = [
+        (x, y, float(n % 10 < won), str(rng.integers(voters))) for x, y, won in pairs for n in range(60 + 20 * won)
+    ]
+    found = fitted(votes, 0)
+    names = sorted(found)
+    hessian, alone, scores = np.zeros((4, 4)), np.zeros((4, 4)), {v: np.zeros(4) for *_, v in votes}
+    for x, y, points, voter in votes:
+        chance = 1 / (1 + 10 ** ((value(found[y].rating) - value(found[x].rating)) / 400))
+        way = np.array([(name == x) - float(name == y) for name in names])
+        hessian += chance * (1 - chance) * np.outer(way, way)
+        alone += (points - chance) ** 2 * np.outer(way, way)
+        scores[voter] += (points - chance) * way
+    bread = np.linalg.pinv(hessian, rcond=1e-9)
+    together = sum((np.outer(score, score) for score in scores.values()), np.zeros((4, 4)))
+    factor = len(scores) / (len(scores) - 1) if voters > 1 else 0
+    variances = [np.diag(bread), np.diag(bread @ alone @ bread), factor * np.diag(bread @ together @ bread)]
+    expected = 1.959964 * LOGIT * np.sqrt(np.max(variances, axis=0))
+    assert [margin(found[name]) for name in names] == pytest.approx(expected.tolist(), rel=1e-5)
+    if voters == 1:
+        assert np.argmax(variances, axis=0).max() == 1, "the plain sandwich must decide somewhere, or is not tested"
+
+
 def test_a_voter_who_votes_alike_ten_times_is_not_ten_voters(rng: np.random.Generator) -> None:
     alone = random_votes(rng, 5, 200)
     repeated = [vote for vote in alone for _ in range(10)]
