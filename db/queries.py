@@ -147,7 +147,9 @@ def fail_turn(session: Session, key: tuple[str, int, int], a: Side, b: Side, now
 def stop_orphans(session: Session, now: datetime) -> int:
     """Mark what a killed server was generating as stopped; the number of battles."""
     session.execute(update(Turn).where(Turn.status == "generating").values(status="stopped", finished_at=now))
-    result = session.execute(update(Battle).where(Battle.status == "generating").values(status="stopped"))
+    result = session.execute(
+        update(Battle).where(Battle.status == "generating").values(status="stopped", finished_at=now)
+    )
     return int(result.rowcount)  # type: ignore[attr-defined]
 
 

@@ -91,6 +91,7 @@ def _known_revision(connection: Connection, path: Path) -> str | None:
 
 
 def _snapshot(source: Path, target: Path) -> None:
-    # SQLite's own backup: a plain copy of a file in WAL mode loses what is still in the log.
+    # As private as the original; and SQLite's own backup, since a plain copy loses what is still in the log.
+    target.touch(mode=0o600)
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as copy:
         old.backup(copy)

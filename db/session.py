@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.orm import Session as Session  # part of what this module offers
 
 GROUP_SIZE = 64
@@ -39,6 +39,7 @@ class Database:
         self._writer = _engine(url, writable=True)
         self._jobs: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
         self._closed = False
+        self._door = threading.Lock()
         self._thread = threading.Thread(target=self._write_groups, name="db-writer", daemon=True)
         self._thread.start()
 
@@ -50,12 +51,14 @@ class Database:
     def submit(self, work: Callable[[Session], T]) -> Future[T]:
         """Queue `work` for the writer; the future resolves after its commit reached the disk.
 
-        What `work` raises is raised by the future and undoes only this work, not its group.
+        What `work` raises is raised by the future and undoes only this work, not its group. Cancelling
+        the future before its turn leaves the work undone; later it has no effect.
         """
-        if self._closed:
-            raise DatabaseProblem("The database is closed.")
         future: Future[T] = Future()
-        self._jobs.put((work, future))
+        with self._door:  # nothing may be queued behind the writer's end: it would wait for ever
+            if self._closed:
+                raise DatabaseProblem(f"The database {self.path} is closed.")
+            self._jobs.put((work, future))
         return future
 
     def write(self, work: Callable[[Session], T]) -> T:
@@ -63,12 +66,14 @@ class Database:
 
     def close(self) -> None:
         """Finish what was submitted, then close every connection; the writer's last of all."""
-        if not self._closed:
+        with self._door:
+            if self._closed:
+                return
             self._closed = True
             self._jobs.put(None)
-            self._thread.join()
-            self._reader.dispose()
-            self._writer.dispose()
+        self._thread.join()
+        self._reader.dispose()
+        self._writer.dispose()
 
     def _write_groups(self) -> None:
         ending = False
@@ -80,36 +85,62 @@ class Database:
             self._commit([job for job in group if job is not None])
 
     def _commit(self, group: list[tuple[Work, Future[Any]]]) -> None:
-        settled: list[tuple[Future[Any], Any]] = []
+        # Whoever stopped waiting before the work began has it left undone; from here on nobody can.
+        group = [(work, future) for work, future in group if future.set_running_or_notify_cancel()]
         try:
             with Session(self._writer, expire_on_commit=False) as session, session.begin():
-                for work, future in group:
-                    try:
-                        with session.begin_nested():
-                            settled.append((future, work(session)))
-                    except Exception as error:
-                        future.set_exception(self._explained(error))
+                results = [self._attempt(session, work) for work, _ in group]
         except Exception as error:
             # Nothing of this group reached the disk, so nobody may be told that it did.
             for _, future in group:
-                if not future.done():
-                    future.set_exception(self._explained(error))
+                future.set_exception(self._explained(error))
         else:
-            for future, result in settled:
-                future.set_result(result)
+            for (_, future), (result, refusal) in zip(group, results, strict=True):
+                if refusal is None:
+                    future.set_result(result)
+                else:
+                    future.set_exception(refusal)
+
+    def _attempt(self, session: Session, work: Work) -> tuple[Any, Exception | None]:
+        """What `work` returned, or what it raised once its own changes are undone.
+
+        Raises where SQLite gave up the whole transaction (a full disk does that), and the group with it.
+        """
+        connection = session.connection().connection.driver_connection
+        try:
+            with session.begin_nested():
+                result = work(session)
+        except Exception as error:
+            if not getattr(connection, "in_transaction", False):
+                raise
+            return None, self._explained(error)
+        return result, None
 
     def _explained(self, error: Exception) -> Exception:
         if not isinstance(error, DatabaseError):
             return error
-        problem = DatabaseProblem(f"The database {self.path} can't be written: {error.orig}.")
+        problem = DatabaseProblem(f"The database {self.path} can't be written: {_first(error).orig}.")
         problem.__cause__ = error
         return problem
 
 
+def _first(error: DatabaseError) -> DatabaseError:
+    """What went wrong first; undoing it may have failed too, which tells nobody anything."""
+    before: BaseException | None = error
+    while before is not None:
+        if isinstance(before, DatabaseError):
+            error = before
+        before = before.__context__
+    return error
+
+
 def sqlite_path(url: str) -> Path:
     """The file behind a `sqlite:///…` URL. Raises `DatabaseProblem` for any other URL."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise DatabaseProblem(f"ARENA_DATABASE_URL must be sqlite:///FILE, not {url}.") from error
+    if parsed.drivername != "sqlite" or not parsed.database or parsed.database == ":memory:":
         raise DatabaseProblem(f"ARENA_DATABASE_URL must be sqlite:///FILE, not {parsed.render_as_string()}.")
     return Path(parsed.database)
 

@@ -1,0 +1,151 @@
+"""Contestants, battles and small arenas on a real database, for tests of the house's middle."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from sqlalchemy.orm import Session
+
+from arena.battle import Battles, enrol_all
+from arena.turn import Limits
+from arena.view import View
+from db import queries
+from db.outcome import Outcome
+from db.queries import Side
+from db.schema import open_database
+from db.session import Database
+from db.tables import Battle, Turn, Vote
+from models.catalog import ModelSpec
+from models.chat import ChatModel, Event, Message, Sampling
+from models.scripted import ScriptedModel
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+WINDOW = timedelta(hours=2)
+WHOLE = Side("an answer", "stop", 2)
+PART = Side("an ans", None, None)
+
+
+def contestant(model: str, **script: object) -> ModelSpec:
+    return ModelSpec(
+        id=model, name=f"The {model.title()}", engine="scripted", quantization="Q4_K_M", license="Apache-2.0",
+        makers=("us",), url=f"https://example.org/{model}", script={"replies": [f"{model} speaks"], **script},
+    )  # fmt: skip
+
+
+ANT, BEE, CAT = contestant("ant"), contestant("bee"), contestant("cat")
+
+
+def database_with(folder: Path, *specs: ModelSpec) -> Database:
+    database = open_database(f"sqlite:///{folder}/arena.db")
+    enrol_all(database, specs, NOW)
+    return database
+
+
+# -- battles without models: what the state machine sees -------------------------------------------
+
+
+def first_turn(battle_id: str) -> Turn:
+    return Turn(
+        battle_id=battle_id, position=0, attempt=0, prompt="Why?", seed=7, status="generating", started_at=NOW
+    )  # fmt: skip
+
+
+def begin(session: Session, battle_id: str, voter: str = "ann", now: datetime = NOW) -> tuple[str, int, int]:
+    """A battle that is being generated; the key of its turn."""
+    battle = Battle(
+        id=battle_id, voter=voter, contestant_a=ANT.fingerprint, contestant_b=BEE.fingerprint, probability=1.0,
+        status="generating", created_at=now,
+    )  # fmt: skip
+    queries.open_battle(session, battle, first_turn(battle_id))
+    return battle_id, 0, 0
+
+
+def ready_battle(session: Session, battle_id: str, voter: str = "ann", now: datetime = NOW) -> None:
+    """A battle that is open for its vote."""
+    queries.finish_turn(session, begin(session, battle_id, voter, now), WHOLE, WHOLE, now)
+
+
+def vote(session: Session, battle_id: str, outcome: Outcome, voter: str = "ann", now: datetime = NOW) -> str:
+    return queries.record_vote(session, battle_id, voter, outcome, now, WINDOW).id
+
+
+def status_of(database: Database, battle_id: str) -> str:
+    with database.read() as session:
+        return session.get_one(Battle, battle_id).status
+
+
+def vote_of(database: Database, battle_id: str) -> Vote | None:
+    with database.read() as session:
+        return queries.vote_on(session, battle_id)
+
+
+# -- battles with models ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one model was asked."""
+
+    model: str
+    messages: tuple[Message, ...]
+    seed: int
+
+
+class Listening(ScriptedModel):
+    """A scripted model that notes what it was asked, and whether its answer was ended."""
+
+    def __init__(self, spec: ModelSpec, heard: list[Heard]) -> None:
+        super().__init__(spec)
+        self._heard = heard
+
+    async def stream(self, messages: Sequence[Message], sampling: Sampling, seed: int) -> AsyncIterator[Event]:
+        self._heard.append(Heard(self.spec.id, tuple(messages), seed))
+        async for event in super().stream(messages, sampling, seed):
+            yield event
+
+
+@dataclass
+class Residents:
+    """Every contestant given is ready."""
+
+    specs: list[ModelSpec]
+    heard: list[Heard] = field(default_factory=list)
+
+    def ready(self) -> tuple[ModelSpec, ...]:
+        return tuple(self.specs)
+
+    def model(self, spec_id: str) -> ChatModel:
+        return Listening(next(spec for spec in self.specs if spec.id == spec_id), self.heard)
+
+
+@dataclass
+class Arena:
+    """A database, contestants that answer, and the battles between them; shown as fast as they come."""
+
+    database: Database
+    residents: Residents
+    battles: Battles
+
+    async def ask(self, prompt: str = "Why?", battle_id: str | None = None, voter: str = "ann") -> list[View]:
+        return [view async for view in self.battles.ask(battle_id, voter, prompt)]
+
+    def turns(self, battle_id: str) -> list[Turn]:
+        """Every turn that was ever stored, superseded ones too, in order."""
+        with self.database.read() as session:
+            rows = session.query(Turn).filter_by(battle_id=battle_id).order_by(Turn.position, Turn.attempt)
+            return list(rows)
+
+
+def arena_of(folder: Path, *specs: ModelSpec, **limits: object) -> Arena:
+    rules = Limits(**{"pace_chars": 0, "tick_seconds": 0.005, "answer_seconds": 20, **limits})  # type: ignore[arg-type]
+    database, residents = database_with(folder, *specs), Residents(list(specs))
+    return Arena(database, residents, Battles(database, residents, rules, Random(1)))
+
+
+def count(database: Database, table: type[Battle] | type[Turn] | type[Vote]) -> int:
+    with database.read() as session:
+        return session.query(table).count()
