@@ -22,8 +22,11 @@ def main() -> None:
     settings = load_settings()
     with open_services(settings) as services:
         demo, options = build_site(services)
+        try:
+            demo.launch(**options, prevent_thread_lock=True)
+        except OSError:
+            sys.exit(f"Port {settings.port} of {settings.listen} is taken; set ARENA_PORT.")
         services.pool.start()
-        demo.launch(**options, prevent_thread_lock=True)
         print(f"{settings.title} is open at {demo.local_url}", flush=True)  # noqa: T201
         try:
             demo.block_thread()
@@ -36,5 +39,3 @@ if __name__ == "__main__":
         main()
     except (SettingsError, CatalogError, DatabaseProblem) as error:
         sys.exit(str(error))
-    except OSError as error:
-        sys.exit(f"{error} Set ARENA_PORT or ARENA_HOST to another one." if "port" in str(error) else str(error))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from random import Random
 
+from arena.gate import Gate, Waiting
 from arena.pairing import draw_pair
 from arena.prompts import clean_prompt, fits
 from arena.turn import Limits, Residents, Turns
@@ -48,29 +49,37 @@ class Battles:
         self._rng = rng
         self._now = now
         self._turns = Turns(database, residents, limits)
+        self._gate = Gate(limits.max_battles, limits.max_waiting)
 
-    async def ask(self, battle_id: str | None, voter: str, prompt: str) -> AsyncGenerator[View, None]:
+    async def ask(self, battle_id: str | None, voter: str, prompt: str) -> AsyncGenerator[View | Waiting, None]:
         """Begin a battle, or add a turn to the voter's open one, and stream both answers.
 
-        Raises `PromptError`, `NotEnoughModels`, `ConversationFull` or `Refused` before anything is stored.
+        Raises `PromptError`, `Busy`, `NotEnoughModels`, `ConversationFull` or `Refused` before anything is stored.
         """
         prompt = clean_prompt(prompt, self._limits.max_prompt_chars)
-        turn = Turn(prompt=prompt, status="generating", seed=self._seed(), started_at=self._now())
-        if battle_id is None:
-            await self._begin(voter, turn)
-        else:
-            await self._continue(battle_id, voter, turn)
-        async with aclosing(self._turns.generate(turn, voter)) as views:
+
+        async def store() -> Turn:
+            turn = Turn(prompt=prompt, status="generating", seed=self._seed(), started_at=self._now())
+            if battle_id is None:
+                await self._begin(voter, turn)
+            else:
+                await self._continue(battle_id, voter, turn)
+            return turn
+
+        async with aclosing(self._in_turn(store, voter)) as views:
             async for view in views:
                 yield view
 
-    async def regenerate(self, battle_id: str, voter: str) -> AsyncGenerator[View, None]:
-        """Answer the last prompt once more, on both sides. Raises `Refused`."""
-        seed, now, most = self._seed(), self._now(), self._limits.max_regenerations
-        turn = await asyncio.wrap_future(
-            self._db.submit(lambda session: queries.regenerate(session, battle_id, voter, seed, now, most))
-        )
-        async with aclosing(self._turns.generate(turn, voter)) as views:
+    async def regenerate(self, battle_id: str, voter: str) -> AsyncGenerator[View | Waiting, None]:
+        """Answer the last prompt once more, on both sides. Raises `Busy` or `Refused`."""
+
+        async def store() -> Turn:
+            seed, now, most = self._seed(), self._now(), self._limits.max_regenerations
+            return await asyncio.wrap_future(
+                self._db.submit(lambda session: queries.regenerate(session, battle_id, voter, seed, now, most))
+            )
+
+        async with aclosing(self._in_turn(store, voter)) as views:
             async for view in views:
                 yield view
 
@@ -98,6 +107,17 @@ class Battles:
         with self._db.read() as session:
             battle_id = queries.waiting_battle(session, voter, self._now() - self._limits.vote_window)
         return self.view(battle_id, voter) if battle_id else None
+
+    async def _in_turn(self, store: Callable[[], Awaitable[Turn]], voter: str) -> AsyncGenerator[View | Waiting, None]:
+        """Wait in line, store the turn, stream it."""
+        with self._gate.stand_in_line() as ahead:
+            while others := ahead():
+                yield Waiting(others)
+                await asyncio.sleep(self._limits.tick_seconds)
+            turn = await store()
+            async with aclosing(self._turns.generate(turn, voter)) as views:
+                async for view in views:
+                    yield view
 
     async def _begin(self, voter: str, turn: Turn) -> None:
         specs = self._residents.ready()

@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     answer_seconds: float = Field(default=300, gt=0, le=3600, description="Longest time one turn may take")
     vote_minutes: float = Field(default=120, gt=0, le=10080, description="Minutes a finished battle may be voted on")
     pace_chars: float = Field(
-        default=60, ge=0, le=10000, description="Characters a second that both sides are shown at; 0: as they come"
+        default=80, ge=0, le=10000, description="Characters a second that both sides are shown at; 0: as they come"
     )
     provisional_votes: int = Field(default=30, ge=0, description="Votes under which a rating is provisional")
     space_host: str = Field(default="", validation_alias="SPACE_HOST", description="Set by a Hugging Face Space")

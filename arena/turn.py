@@ -28,6 +28,8 @@ class Limits:
     max_prompt_chars: int = 4000
     max_turns: int = 8
     max_regenerations: int = 2
+    max_battles: int = 4
+    max_waiting: int = 32
     answer_seconds: float = 300
     vote_window: timedelta = timedelta(hours=2)
     pace_chars: float = 80

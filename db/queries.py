@@ -224,22 +224,31 @@ def vote_on(session: Session, battle_id: str) -> Vote | None:
 
 def votes_after(session: Session, sequence: int) -> list[VoteRow]:
     """Votes newer than a watermark, in the order of their commits; 0 gives all."""
+    # Counted for each vote by the primary key of turns: an empty refresh costs nothing.
     turns = (
-        select(Turn.battle_id, func.count().label("turns"))
-        .where(Turn.superseded.is_(False))
-        .group_by(Turn.battle_id)
-        .subquery()
+        select(func.count())
+        .where(Turn.battle_id == Vote.battle_id, Turn.superseded.is_(False))
+        .correlate(Vote)
+        .scalar_subquery()
     )
     rows = session.execute(
-        select(Vote, Battle.contestant_a, Battle.contestant_b, turns.c.turns)
+        select(
+            Vote.sequence,
+            Vote.battle_id,
+            Vote.voter,
+            Battle.contestant_a,
+            Battle.contestant_b,
+            Vote.outcome,
+            turns,
+            Vote.created_at,
+        )
         .join(Battle, Battle.id == Vote.battle_id)
-        .join(turns, turns.c.battle_id == Vote.battle_id)
         .where(Vote.sequence > sequence)
         .order_by(Vote.sequence)
     )
     return [
-        VoteRow(vote.sequence, vote.battle_id, vote.voter, a, b, Outcome(vote.outcome), count, vote.created_at)
-        for vote, a, b, count in rows
+        VoteRow(number, battle_id, voter, a, b, Outcome(outcome), count, created_at)
+        for number, battle_id, voter, a, b, outcome, count, created_at in rows
     ]
 
 

@@ -13,13 +13,14 @@ from arena.ui.services import Services
 from arena.ui.texts import TEXTS
 from db.outcome import Outcome
 
-LATEX = [
+LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "\\[", "right": "\\]", "display": True},
     {"left": "\\(", "right": "\\)", "display": False},
 ]
 STATUS_SECONDS = 3
-QUICK: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
+# How many answers are generated at a time is decided by arena/gate.py, not by Gradio's queue.
+EVENT: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
 
 
 def build_battle_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -> None:
@@ -31,13 +32,13 @@ def build_battle_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -> Non
     gr.Markdown(i18n("lead"))
     widgets, consent, examples = _layout(i18n)
     handlers = Handlers(services, widgets)
-    _wire(handlers, consent, services.settings.max_battles)
+    _wire(handlers, consent)
     for number, button in enumerate(examples, start=1):
         button.click(None, None, widgets.prompt, js=_fill(f"example_{number}"), api_visibility="private")
     consent.input(None, consent, remembered, js="ticked => ticked", api_visibility="private")
     page.load(None, remembered, consent, js="ticked => ticked", api_visibility="private")
-    page.load(handlers.load, None, widgets.all(), **QUICK)
-    gr.on([page.load, timer.tick], handlers.status, None, [status, timer], **QUICK)
+    page.load(handlers.load, None, widgets.all(), **EVENT)
+    gr.on([page.load, timer.tick], handlers.status, None, [status, timer], **EVENT)
 
 
 def _layout(i18n: gr.I18n) -> tuple[Widgets, gr.Checkbox, list[gr.Button]]:
@@ -86,26 +87,20 @@ def _pane(i18n: gr.I18n, side: str) -> gr.Chatbot:
 
 
 def _fill(key: str) -> str:
-    """JavaScript that answers with the visitor's own language's example: no round trip for it."""
+    """JavaScript that answers with a text in the visitor's own language: no round trip for it."""
     texts = {language: texts[key] for language, texts in TEXTS.items()}
     return f"() => {{ const t = {json.dumps(texts)}; return t[navigator.language.slice(0, 2)] || t.en; }}"
 
 
-def _wire(handlers: Handlers, consent: gr.Checkbox, max_battles: int) -> None:
+def _wire(handlers: Handlers, consent: gr.Checkbox) -> None:
     widgets = handlers.widgets
     outputs = widgets.all()
-    generation: dict[str, Any] = {
-        "concurrency_id": "generate",
-        "concurrency_limit": max_battles,
-        "api_visibility": "private",
-        "show_progress": "hidden",
-    }
     asked = [widgets.prompt, consent, widgets.battle]
-    gr.on([widgets.prompt.submit, widgets.send.click], handlers.ask, asked, outputs, **generation)
-    widgets.regenerate.click(handlers.regenerate, widgets.battle, outputs, **generation)
-    widgets.stop.click(handlers.stop, widgets.battle, None, **QUICK)
-    widgets.new.click(handlers.new, None, outputs, **QUICK).then(
+    gr.on([widgets.prompt.submit, widgets.send.click], handlers.ask, asked, outputs, **EVENT)
+    widgets.regenerate.click(handlers.regenerate, widgets.battle, outputs, **EVENT)
+    widgets.stop.click(handlers.stop, widgets.battle, None, **EVENT)
+    widgets.new.click(handlers.new, None, outputs, **EVENT).then(
         None, js="() => document.querySelector('#prompt textarea').focus()", api_visibility="private"
     )
     for outcome, button in widgets.votes.items():
-        button.click(handlers.vote(outcome), widgets.battle, outputs, **QUICK)
+        button.click(handlers.vote(outcome), widgets.battle, outputs, **EVENT)

@@ -15,7 +15,7 @@ from arena.ui.texts import Language, say
 
 FEW_VOTERS = 30
 DOWNLOADS = ("leaderboard.csv", "leaderboard.json", "votes.csv", "votes.jsonl")
-DATATYPES = ["number", "markdown", "number", "str", "number", "str", "number", "str", "str"]
+DATATYPES: list[Any] = ["number", "markdown", "number", "str", "number", "str", "number", "str", "str"]
 
 
 def build_leaderboard_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -> None:

@@ -74,6 +74,8 @@ def _limits(settings: Settings) -> Limits:
         max_prompt_chars=settings.max_prompt_chars,
         max_turns=settings.max_turns,
         max_regenerations=settings.max_regenerations,
+        max_battles=settings.max_battles,
+        max_waiting=settings.max_waiting,
         answer_seconds=settings.answer_seconds,
         vote_window=timedelta(minutes=settings.vote_minutes),
         pace_chars=settings.pace_chars,

@@ -15,6 +15,9 @@ from arena.ui.texts import TEXTS, say
 from arena.ui.theme import CSS, HEAD, theme
 from arena.web import Guard, Site, routes
 
+MOST_EVENTS = 1000
+SPARE_EVENTS = 64
+
 
 def build_site(services: Services) -> tuple[gr.Blocks, dict[str, Any]]:
     """The Blocks and the arguments of its `launch`; a test may change them before it calls it."""
@@ -33,7 +36,8 @@ def build_site(services: Services) -> tuple[gr.Blocks, dict[str, Any]]:
         gr.Navbar(main_page_name=say("en", "battle"))
         gr.Markdown(f"# {title}")
         build_about_page(demo, services)
-    demo.queue(max_size=services.settings.max_waiting, api_open=False, status_update_rate="auto")
+    # Who waits for a place stands in our own line (arena/gate.py): Gradio's would turn votes away with it.
+    demo.queue(max_size=MOST_EVENTS, api_open=False)
     return demo, _launch_options(services, i18n)
 
 
@@ -67,6 +71,7 @@ def _launch_options(services: Services, i18n: gr.I18n) -> dict[str, Any]:
         "mcp_server": False,
         "show_error": False,
         "strict_cors": True,
-        "max_threads": 100,
+        # Gradio counts every running event, those in our line too.
+        "max_threads": settings.max_battles + settings.max_waiting + SPARE_EVENTS,
         "quiet": True,
     }

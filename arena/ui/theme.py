@@ -8,7 +8,9 @@ CSS = """
 .gradio-container { max-width: 1240px !important; width: 100% !important; margin: 0 auto !important; }
 #pane-a, #pane-b { border: 1px solid var(--border-color-primary); }
 /* Emptying a pane in the browser would not empty the battle. */
-#panes button[aria-label="Clear"], #panes button[title="Clear"] { display: none; }
+#panes .top-panel { display: none; }
+/* The label must not lie on the text that scrolls under it. */
+#panes .wrapper { padding-top: 38px; box-sizing: border-box; }
 #hint p { margin: 0; min-height: 1.5em; text-align: center; }
 #reveal { border: 1px solid var(--border-color-primary); border-radius: var(--radius-lg); padding: 12px 16px; }
 #votes button { min-height: 48px; }
