@@ -131,7 +131,9 @@ class Arena:
     battles: Battles
 
     async def ask(self, prompt: str = "Why?", battle_id: str | None = None, voter: str = "ann") -> list[View]:
-        return [view async for view in self.battles.ask(battle_id, voter, prompt)]
+        """Every view that was shown, without the wait for a place."""
+        views = self.battles.ask(battle_id, voter, prompt)
+        return [view async for view in views if isinstance(view, View)]
 
     def turns(self, battle_id: str) -> list[Turn]:
         """Every turn that was ever stored, superseded ones too, in order."""

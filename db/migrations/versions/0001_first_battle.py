@@ -31,7 +31,9 @@ def upgrade() -> None:
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
         sa.Column("finished_at", sa.DateTime(), nullable=True),
-        sa.CheckConstraint("status IN ('generating', 'open', 'stopped', 'voted', 'void')", name="ck_battle_status"),
+        sa.CheckConstraint(
+            "status IN ('generating', 'open', 'stopped', 'voted', 'void')", name=op.f("ck_battle_status")
+        ),
         sa.ForeignKeyConstraint(["contestant_a"], ["contestant.fingerprint"], name="fk_battle_contestant_a"),
         sa.ForeignKeyConstraint(["contestant_b"], ["contestant.fingerprint"], name="fk_battle_contestant_b"),
         sa.PrimaryKeyConstraint("id", name="pk_battle"),
@@ -55,7 +57,7 @@ def upgrade() -> None:
         sa.Column("failure", sa.String(), nullable=True),
         sa.Column("started_at", sa.DateTime(), nullable=False),
         sa.Column("finished_at", sa.DateTime(), nullable=True),
-        sa.CheckConstraint("status IN ('generating', 'finished', 'stopped', 'failed')", name="ck_turn_status"),
+        sa.CheckConstraint("status IN ('generating', 'finished', 'stopped', 'failed')", name=op.f("ck_turn_status")),
         sa.ForeignKeyConstraint(["battle_id"], ["battle.id"], name="fk_turn_battle_id"),
         sa.PrimaryKeyConstraint("battle_id", "position", "attempt", name="pk_turn"),
     )
@@ -66,7 +68,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(), nullable=False),
-        sa.CheckConstraint("outcome IN ('a', 'b', 'tie', 'both_bad')", name="ck_vote_outcome"),
+        sa.CheckConstraint("outcome IN ('a', 'b', 'tie', 'both_bad')", name=op.f("ck_vote_outcome")),
         sa.ForeignKeyConstraint(["battle_id"], ["battle.id"], name="fk_vote_battle_id"),
         sa.PrimaryKeyConstraint("battle_id", name="pk_vote"),
         sa.UniqueConstraint("sequence", name="uq_vote_sequence"),
