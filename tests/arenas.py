@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
+import pytest
 from sqlalchemy.orm import Session
 
 from arena.battle import Battles, enrol_all
 from arena.turn import Limits
 from arena.view import View
 from db import queries
-from db.outcome import Outcome
+from db.outcome import Outcome, Refusal, Refused
 from db.queries import Side
 from db.schema import open_database
 from db.session import Database
@@ -25,7 +27,10 @@ from models.scripted import ScriptedModel
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(hours=2)
+LATE = NOW + WINDOW + timedelta(seconds=1)
 WHOLE = Side("an answer", "stop", 2)
+MOST_ATTEMPTS = 2
+MOST_TURNS = 3
 PART = Side("an ans", None, None)
 
 
@@ -71,6 +76,55 @@ def ready_battle(session: Session, battle_id: str, voter: str = "ann", now: date
 
 def vote(session: Session, battle_id: str, outcome: Outcome, voter: str = "ann", now: datetime = NOW) -> str:
     return queries.record_vote(session, battle_id, voter, outcome, now, WINDOW).id
+
+
+def key_of(session: Session, battle_id: str) -> tuple[str, int, int]:
+    last = queries.turns_of(session, battle_id)[-1]
+    return battle_id, last.position, last.attempt
+
+
+def ask_on(session: Session, battle_id: str, voter: str = "ann", prompt: str = "And then?") -> None:
+    turn = Turn(prompt=prompt, seed=8, status="generating", started_at=NOW)
+    queries.next_turn(session, battle_id, voter, turn, MOST_TURNS)
+
+
+def again(session: Session, battle_id: str, voter: str = "ann") -> int:
+    return queries.regenerate(session, battle_id, voter, 9, NOW, MOST_ATTEMPTS).attempt
+
+
+def finish(session: Session, battle_id: str) -> None:
+    queries.finish_turn(session, key_of(session, battle_id), WHOLE, WHOLE, NOW)
+
+
+def stop(session: Session, battle_id: str) -> None:
+    queries.stop_turn(session, key_of(session, battle_id), PART, PART, NOW)
+
+
+def fail(session: Session, battle_id: str) -> None:
+    queries.fail_turn(session, key_of(session, battle_id), PART, PART, NOW, "out of memory")
+
+
+def refusal(database: Database, work: Callable[[Session], object]) -> Refusal:
+    with pytest.raises(Refused) as raised:
+        database.write(work)
+    return raised.value.reason
+
+
+def prepared(database: Database, state: str) -> str:
+    """A battle of ann's in the given state."""
+    works: dict[str, list[Callable[[Session, str], object]]] = {
+        "generating": [begin],
+        "open": [ready_battle],
+        "stopped": [begin, stop],
+        "void": [begin, fail],
+        "voted": [ready_battle, partial(vote, outcome=Outcome.A)],
+        "asked on": [ready_battle, ask_on],
+        "regenerating": [ready_battle, again],
+        "second turn stopped": [ready_battle, ask_on, stop],
+    }
+    for work in works[state]:
+        database.write(partial(work, battle_id=state))  # type: ignore[call-arg]
+    return state
 
 
 def status_of(database: Database, battle_id: str) -> str:
