@@ -75,9 +75,7 @@ class Battles:
 
         async def store() -> Turn:
             seed, now, most = self._seed(), self._now(), self._limits.max_regenerations
-            return await asyncio.wrap_future(
-                self._db.submit(lambda session: queries.regenerate(session, battle_id, voter, seed, now, most))
-            )
+            return await self._stored(lambda session: queries.regenerate(session, battle_id, voter, seed, now, most))
 
         async with aclosing(self._in_turn(store, voter)) as views:
             async for view in views:
@@ -136,7 +134,12 @@ class Battles:
             created_at=self._now(),
         )
         turn.battle_id, turn.position, turn.attempt = battle.id, 0, 0
-        await asyncio.wrap_future(self._db.submit(lambda session: queries.open_battle(session, battle, turn)))
+
+        def work(session: Session) -> Turn:
+            queries.open_battle(session, battle, turn)
+            return turn
+
+        await self._stored(work)
 
     async def _continue(self, battle_id: str, voter: str, turn: Turn) -> None:
         view = await asyncio.to_thread(self.view, battle_id, voter)
@@ -144,9 +147,21 @@ class Battles:
         answers = [max(exchange.a, exchange.b, key=len) for exchange in view.exchanges]
         self._check_fit([*prompts, *answers, turn.prompt])
         most = self._limits.max_turns
-        await asyncio.wrap_future(
-            self._db.submit(lambda session: queries.next_turn(session, battle_id, voter, turn, most))
-        )
+
+        def work(session: Session) -> Turn:
+            queries.next_turn(session, battle_id, voter, turn, most)
+            return turn
+
+        await self._stored(work)
+
+    async def _stored(self, work: Callable[[Session], Turn]) -> Turn:
+        """Commit a turn that is to be generated; if its visitor leaves meanwhile, it ends as stopped."""
+        writing = self._db.submit(work)
+        try:
+            return await asyncio.wrap_future(writing)
+        except asyncio.CancelledError:
+            writing.add_done_callback(self._turns.abandon)
+            raise
 
     def _check_fit(self, texts: list[str]) -> None:
         # All contestants count, not only the pair: a limit must not tell who is playing.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -63,6 +64,14 @@ class Turns:
         """End both sides of what this battle is generating, at the next tick."""
         if stop := self._stops.get(battle_id):
             stop.set()
+
+    def abandon(self, storing: Future[Turn]) -> None:
+        """Stop a turn that nobody waits for, should its commit have come through."""
+        if storing.cancelled() or storing.exception() is not None:
+            return
+        turn, now, nothing = storing.result(), datetime.now(UTC), queries.Side("", None, None)
+        key = (turn.battle_id, turn.position, turn.attempt)
+        self._db.submit(lambda session: queries.stop_turn(session, key, nothing, nothing, now))
 
     async def generate(self, turn: Turn, voter: str) -> AsyncGenerator[View, None]:
         """Stream a turn that is already stored as generating; the last view is the committed row's.
@@ -142,7 +151,8 @@ class Turns:
             work = self._db.submit(lambda session: queries.finish_turn(session, key, a, b, now))
         else:
             work = self._db.submit(lambda session: queries.stop_turn(session, key, a, b, now))
-        await asyncio.wrap_future(work)
+        # However often the visitor's task is cancelled: the row is written.
+        await asyncio.shield(asyncio.wrap_future(work))
 
     def _view(self, battle_id: str, voter: str) -> View:
         with self._db.read() as session:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from arena.battle import Battles, enrol_all
+from arena.gate import Waiting
 from arena.turn import Limits
 from arena.view import View
 from db import queries
@@ -41,6 +42,7 @@ def contestant(model: str, **script: object) -> ModelSpec:
     )  # fmt: skip
 
 
+SLOW = {"endless": True, "max_tokens": 100_000, "tokens_per_second": 2000}
 ANT, BEE, CAT = contestant("ant"), contestant("bee"), contestant("cat")
 
 
@@ -150,7 +152,7 @@ class Heard:
 
 
 class Listening(ScriptedModel):
-    """A scripted model that notes what it was asked, and whether its answer was ended."""
+    """A scripted model that notes what it was asked."""
 
     def __init__(self, spec: ModelSpec, heard: list[Heard]) -> None:
         super().__init__(spec)
@@ -164,16 +166,26 @@ class Listening(ScriptedModel):
 
 @dataclass
 class Residents:
-    """Every contestant given is ready."""
+    """Every contestant given is ready; `instead` names whose script a contestant follows, if not its own."""
 
     specs: list[ModelSpec]
     heard: list[Heard] = field(default_factory=list)
+    instead: dict[str, ModelSpec] = field(default_factory=dict)
 
     def ready(self) -> tuple[ModelSpec, ...]:
         return tuple(self.specs)
 
     def model(self, spec_id: str) -> ChatModel:
-        return Listening(next(spec for spec in self.specs if spec.id == spec_id), self.heard)
+        own = next(spec for spec in self.specs if spec.id == spec_id)
+        return Listening(self.instead.get(spec_id, own), self.heard)
+
+
+async def until_text(views: AsyncIterator[View | Waiting]) -> View:
+    """Read until both answers show something; the stream stays open."""
+    async for view in views:
+        if isinstance(view, View) and view.exchanges[-1].a and view.exchanges[-1].b:
+            return view
+    raise AssertionError("no text came")
 
 
 @dataclass
@@ -188,6 +200,11 @@ class Arena:
         """Every view that was shown, without the wait for a place."""
         views = self.battles.ask(battle_id, voter, prompt)
         return [view async for view in views if isinstance(view, View)]
+
+    def settle(self) -> None:
+        """Return when what was submitted is written, and what that led to."""
+        for _ in range(2):
+            self.database.write(lambda session: None)
 
     def turns(self, battle_id: str) -> list[Turn]:
         """Every turn that was ever stored, superseded ones too, in order."""

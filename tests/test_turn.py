@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from arenas import ANT, BEE, SLOW, Arena, arena_of, contestant, status_of, until_text
+
+from arena.view import View
+from db.outcome import Outcome, Refusal, Refused
+from db.tables import Battle
+from models.catalog import ModelSpec
+
+Build = Callable[..., Arena]
+ENDLESS = (contestant("ant", **SLOW), contestant("bee", **SLOW))
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Iterator[Build]:
+    made: list[Arena] = []
+
+    def build(*specs: ModelSpec, **limits: Any) -> Arena:
+        made.append(arena_of(tmp_path, *specs, **limits))
+        return made[-1]
+
+    yield build
+    for arena in made:
+        arena.database.close()
+
+
+async def refusal(arena: Arena, battle_id: str) -> Refusal:
+    with pytest.raises(Refused) as raised:
+        await arena.battles.vote(battle_id, "ann", Outcome.A)
+    return raised.value.reason
+
+
+# -- stopping --------------------------------------------------------------------------------------
+
+
+def test_stop_ends_both_sides_and_regenerating_opens_the_battle_again(build: Build) -> None:
+    arena = build(*ENDLESS)
+
+    async def play() -> None:
+        views = arena.battles.ask(None, "ann", "Why?")
+        shown = await until_text(views)
+        with pytest.raises(Refused):
+            arena.battles.stop(shown.battle_id, "bob")
+        arena.battles.stop(shown.battle_id, "ann")
+        last = [view async for view in views][-1]
+        assert isinstance(last, View)
+        assert (last.status, last.can_regenerate) == ("stopped", True)
+        assert last.exchanges[0].a, "what came stays"
+        assert await refusal(arena, last.battle_id) is Refusal.STOPPED
+        arena.residents.instead = {"ant": ANT, "bee": BEE}
+        again = [view async for view in arena.battles.regenerate(last.battle_id, "ann")]
+        assert isinstance(again[-1], View)
+        assert again[-1].status == "open"
+        assert (await arena.battles.vote(last.battle_id, "ann", Outcome.TIE)).status == "voted"
+
+    asyncio.run(play())
+
+
+def test_a_page_that_is_closed_leaves_a_stopped_battle(build: Build) -> None:
+    arena = build(*ENDLESS)
+
+    async def play() -> str:
+        async with aclosing(arena.battles.ask(None, "ann", "Why?")) as views:
+            return (await until_text(views)).battle_id
+
+    battle = asyncio.run(play())
+    assert status_of(arena.database, battle) == "stopped"
+    turn = arena.turns(battle)[0]
+    assert (turn.status, turn.reason_a, turn.failure) == ("stopped", None, None)
+    assert turn.answer_a
+
+
+def test_a_page_closed_before_the_first_word_leaves_a_stopped_battle(build: Build) -> None:
+    arena = build(contestant("ant", hang=True), BEE)
+
+    async def play() -> str:
+        async with aclosing(arena.battles.ask(None, "ann", "Why?")) as views:
+            first = await anext(views)
+            assert isinstance(first, View)
+            return first.battle_id
+
+    assert status_of(arena.database, asyncio.run(play())) == "stopped"
+
+
+@pytest.mark.parametrize("steps", range(0, 40, 3))
+def test_a_task_cancelled_at_any_moment_leaves_nothing_being_generated(build: Build, steps: int) -> None:
+    """The loop takes `steps` more steps, then the visitor is gone, twice for good measure."""
+    arena = build(*ENDLESS)
+
+    async def play() -> None:
+        asking = asyncio.create_task(arena.ask())
+        for _ in range(steps):
+            await asyncio.sleep(0.0005)
+        asking.cancel()
+        await asyncio.sleep(0)
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+
+    asyncio.run(play())
+    arena.settle()
+    with arena.database.read() as session:
+        assert {battle.status for battle in session.query(Battle)} <= {"stopped"}
+
+
+def test_a_visitor_who_leaves_while_asking_on_can_still_regenerate_and_vote(build: Build) -> None:
+    """The commit had come through when the task was cancelled, and nothing had begun to answer."""
+    arena = build(ANT, BEE)
+
+    async def play() -> None:
+        battle = (await arena.ask())[-1].battle_id
+        asking = asyncio.create_task(arena.ask("And?", battle))
+        while status_of(arena.database, battle) == "open":  # noqa: ASYNC110 - nothing tells of a row
+            await asyncio.sleep(0)
+        asking.cancel()
+        with suppress(asyncio.CancelledError):
+            await asking
+        arena.settle()
+        assert status_of(arena.database, battle) == "stopped"
+        async for _ in arena.battles.regenerate(battle, "ann"):
+            pass
+        assert (await arena.battles.vote(battle, "ann", Outcome.A)).status == "voted"
+
+    asyncio.run(asyncio.wait_for(play(), 20))
+
+
+# -- failing ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sides", [("bad", "good"), ("good", "bad"), ("bad", "bad")])
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ({"fail_after": 4}, "the script fails after 4 characters"),
+        ({"fail_after": 0}, "the script fails after 0 characters"),
+        ({"replies": [""]}, "the model answered nothing"),
+        ({"replies": ["  \n "]}, "the model answered nothing"),
+        ({"replies": ["<think>for ever and ever"]}, "the model answered nothing"),
+        ({"replies": ["<think>briefly</think>  "]}, "the model answered nothing"),
+    ],
+)
+def test_a_side_that_fails_voids_the_battle_and_nobody_sees_why(
+    build: Build, script: dict[str, object], why: str, sides: tuple[str, str]
+) -> None:
+    pairs = {"bad": script, "good": {}}
+    arena = build(*(contestant(name, **pairs[side]) for name, side in zip(("ant", "bee"), sides, strict=True)))
+    views = asyncio.run(arena.ask())
+    assert views[-1].status == "void"
+    assert not views[-1].can_regenerate
+    assert why in (arena.turns(views[-1].battle_id)[-1].failure or "")
+    assert why not in repr(views)
+    assert asyncio.run(refusal(arena, views[-1].battle_id)) is Refusal.FAILED
+
+
+def test_a_model_that_never_ends_is_ended_by_its_tokens_and_can_be_voted_on(build: Build) -> None:
+    arena = build(contestant("ant", endless=True, max_tokens=50), BEE)
+    views = asyncio.run(arena.ask())
+    assert views[-1].status == "open"
+    turn = arena.turns(views[-1].battle_id)[0]
+    ends = {(turn.reason_a, turn.tokens_a), (turn.reason_b, turn.tokens_b)}
+    assert ("length", 50) in ends
+
+
+def test_a_model_that_hangs_voids_the_battle_when_its_time_is_up(build: Build) -> None:
+    arena = build(contestant("ant", hang=True), BEE, answer_seconds=0.05)
+    views = asyncio.run(arena.ask())
+    assert views[-1].status == "void"
+    assert arena.turns(views[-1].battle_id)[0].failure == "no answer within 0.05 s"
+
+
+def test_a_contestant_that_went_away_voids_the_battle_and_is_not_named(build: Build) -> None:
+    arena = build(ANT, BEE)
+
+    async def play() -> list[View]:
+        battle = (await arena.ask())[-1].battle_id
+        arena.residents.specs.remove(ANT)
+        return await arena.ask("And?", battle)
+
+    views = asyncio.run(play())
+    assert views[-1].status == "void"
+    assert "is not ready" in (arena.turns(views[-1].battle_id)[-1].failure or "")
+    assert "ant" not in repr(views[-1]).replace("ant speaks", "")
+
+
+def test_a_defect_in_an_engine_voids_the_battle(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    arena = build(ANT, BEE)
+
+    def broken(spec_id: str) -> object:
+        raise RuntimeError("the engine is broken")
+
+    monkeypatch.setattr(arena.residents, "model", broken)
+    views = asyncio.run(arena.ask())
+    assert views[-1].status == "void"
+    assert "RuntimeError: the engine is broken" in (arena.turns(views[-1].battle_id)[0].failure or "")
