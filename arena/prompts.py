@@ -6,7 +6,8 @@ import re
 import unicodedata
 
 # Answers keep their reasoning in the database; no visitor sees it, on either side.
-_REASONING = re.compile(r"<think>.*?(?:</think>\s*|\Z)", re.DOTALL | re.IGNORECASE)
+# Upper and lower case of ASCII alone: a dotless "ı" would match too, after it had been shown.
+_REASONING = re.compile(r"(?ai:<think>).*?(?:(?ai:</think>)\s*|\Z)", re.DOTALL)
 _TAG = "<think>"
 _KEPT_CONTROLS = "\n\t"
 
