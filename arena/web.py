@@ -80,9 +80,9 @@ class Guard:
         try:
             await self._app(scope, body.receive, self._decorated(send, scope, headers))
         except _TooLarge:
-            await _plain("The request is too large.", 413)(scope, receive, send)
+            await _too_large()(scope, receive, send)
 
-    def _refuse(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
+    def _refuse(self, scope: Scope, headers: Headers) -> Response | None:
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._site.knows_host(host):
             return _plain("This arena does not know that host; set ARENA_ORIGINS.", 400)
@@ -94,7 +94,7 @@ class Guard:
         if allowed is None or not allowed.fullmatch(scope["path"]):
             return _plain("Not found.", 404)
         if not headers.get("content-length", "0").isdecimal() or int(headers.get("content-length", "0")) > MAX_BODY:
-            return _plain("The request is too large.", 413)
+            return _too_large()
         return None
 
     def _decorated(self, send: Send, scope: Scope, headers: Headers) -> Send:
@@ -143,6 +143,11 @@ def _is_local(host: str) -> bool:
 
 def _plain(text: str, status: int) -> PlainTextResponse:
     return PlainTextResponse(text + "\n", status_code=status)
+
+
+def _too_large() -> JSONResponse:
+    # Gradio's page shows `detail` to whoever sent a prompt of that size.
+    return JSONResponse({"detail": "The prompt is too long; please shorten it."}, 413)
 
 
 def _security_headers(site: Site) -> dict[str, str]:
