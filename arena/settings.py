@@ -108,12 +108,15 @@ class Settings(BaseSettings):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
                     file.write(secrets.token_hex(32))
-            return path.read_text().strip().encode()
+            kept = path.read_text().strip().encode()
         except OSError as error:
             raise SettingsError(
                 f"The voters' secret {path} can't be kept ({error.strerror}); "
                 "set ARENA_DATA to a folder that can be written, or ARENA_SECRET."
             ) from error
+        if not kept:  # a kill between making and writing it: anybody could sign with nothing
+            raise SettingsError(f"The voters' secret {path} is empty; delete the file, and a new one is made.")
+        return kept
 
 
 def load_settings() -> Settings:
@@ -135,8 +138,11 @@ def _refuse_unknown() -> None:
 def _sentence(problem: dict[str, object]) -> str:
     location = problem["loc"]
     field = str(location[0]) if isinstance(location, tuple) and location else "settings"
+    if problem["type"] == "extra_forbidden":  # its value may be anybody's key
+        return f"{field.upper()} in .env is not a setting; `python -m arena settings` lists them."
     variable = (field if field.upper().startswith((PREFIX, "SPACE_")) else PREFIX + field).upper()
-    value = "" if "secret" in field else f"={problem['input']!r}"
+    hidden = "secret" in field or "@" in str(problem["input"])  # an address may hold a password
+    value = "" if hidden else f"={problem['input']!r}"
     described = Settings.model_fields.get(field)
     meaning = f" ({described.description})" if described else ""
     return f"{variable}{value}: {str(problem['msg']).removeprefix('Value error, ')}{meaning}."

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import pytest
+from arenas import ANT, BEE, begin, database_with, ready_battle, vote
+from typer.testing import CliRunner
+
+from arena.cli import app
+from db.outcome import Outcome
+from db.session import writer_lock
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("gradio", "torch", "transformers", "xllamacpp", "plotly", "pandas")
+FIELDS = {"rank", "model", "rating", "lower", "upper", "votes", "elo"}
+CATALOG = "\n".join(
+    f"""[[model]]
+id = "{spec.id}"
+name = "{spec.name}"
+engine = "scripted"
+quantization = "{spec.quantization}"
+license = "{spec.license}"
+makers = ["us"]
+url = "{spec.url}"
+script = {{ replies = ["{spec.id} speaks"] }}
+"""
+    for spec in (ANT, BEE)
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an arena between the ant and the bee."""
+    for name in os.environ:
+        if name.startswith("ARENA_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "catalog.toml").write_text(CATALOG)
+    monkeypatch.setenv("ARENA_CATALOG", str(tmp_path / "catalog.toml"))
+    monkeypatch.setenv("ARENA_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def voted(data: Path) -> Path:
+    """The same after three votes, two of them for the ant, and a battle nobody has voted on."""
+    with closing(database_with(data, ANT, BEE)) as database:
+        for number, outcome in enumerate((Outcome.A, Outcome.A, Outcome.B)):
+            database.write(partial(ready_battle, battle_id=f"b{number}", voter=f"v{number}"))
+            database.write(partial(vote, battle_id=f"b{number}", voter=f"v{number}", outcome=outcome))
+        database.write(partial(begin, battle_id="unfinished"))
+    return data
+
+
+def ran(*arguments: str, fails: bool = False) -> str:
+    """What the command printed; if it `fails`, what it said on stderr."""
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == (1 if fails else 0), result.output
+    if fails:
+        assert result.stdout == ""
+        assert "Traceback" not in result.stderr
+    return result.stderr if fails else result.stdout
+
+
+# -- the leaderboard -------------------------------------------------------------------------------
+
+
+def test_before_the_first_vote_everybody_is_on_the_leaderboard(data: Path) -> None:
+    rows = json.loads(ran("leaderboard", "--format", "json"))
+    assert [row["model"] for row in rows] == ["ant", "bee"]
+    for row in rows:
+        assert set(row) >= FIELDS
+        assert (row["votes"], row["elo"]) == (0, 1000)
+    assert "The Ant" in ran("leaderboard")
+    assert len(list(csv.DictReader(io.StringIO(ran("leaderboard", "--format", "csv"))))) == 2
+
+
+def test_after_votes_the_better_one_leads_in_every_format(voted: Path) -> None:
+    rows = json.loads(ran("leaderboard", "--format", "json"))
+    assert [(row["rank"], row["model"], row["votes"]) for row in rows] == [(1, "ant", 3), (2, "bee", 3)]
+    assert rows[0]["rating"] > rows[1]["rating"]
+    assert rows[0]["lower"] < rows[0]["rating"] < rows[0]["upper"]
+    table = ran("leaderboard")
+    assert table.index("The Ant") < table.index("The Bee")
+    read = list(csv.DictReader(io.StringIO(ran("leaderboard", "--format", "csv"))))
+    assert [row["model"] for row in read] == ["ant", "bee"]
+    assert float(read[0]["rating"]) == pytest.approx(rows[0]["rating"])
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_a_file_holds_what_the_screen_would_show(voted: Path, form: str, tmp_path: Path) -> None:
+    out = tmp_path / "board"
+    assert ran("leaderboard", "--format", form, "--out", str(out)) == ""
+    assert out.read_bytes().decode() == ran("leaderboard", "--format", form)
+
+
+def test_a_format_that_is_none_is_refused() -> None:
+    result = CliRunner().invoke(app, ["leaderboard", "--format", "xml"])
+    assert result.exit_code == 2
+    assert "'xml' is not one of" in result.stderr
+
+
+def test_the_leaderboard_is_read_beside_a_running_server(voted: Path) -> None:
+    with writer_lock(f"sqlite:///{voted}/arena.db"):
+        assert len(json.loads(ran("leaderboard", "--format", "json"))) == 2
+
+
+def test_a_first_look_beside_a_starting_server_is_refused_in_a_sentence(data: Path) -> None:
+    with writer_lock(f"sqlite:///{data}/arena.db"):
+        assert "is in use by a running arena; stop it first" in ran("leaderboard", fails=True)
+
+
+# -- votes -----------------------------------------------------------------------------------------
+
+
+def test_votes_are_exported_without_their_voters(voted: Path, tmp_path: Path) -> None:
+    for name in ("votes.jsonl", "votes.csv"):
+        ran("export", "votes", "--out", str(tmp_path / name))
+    lines = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
+    with (tmp_path / "votes.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(lines) == len(rows) == 3
+    assert {"v0", "v1", "v2"}.isdisjoint(str(value) for line in lines for value in line.values())
+    assert "conversation" not in lines[0]
+
+
+def test_texts_are_exported_when_asked_for(voted: Path, tmp_path: Path) -> None:
+    for name in ("votes.jsonl", "votes.csv"):
+        ran("export", "votes", "--texts", "--out", str(tmp_path / name))
+        assert "an answer" in (tmp_path / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("votes.xml", "--out votes.xml: the name must end in .csv or .jsonl."),
+        ("nowhere/votes.csv", "nowhere"),
+        ("folder.csv", "folder.csv"),
+    ],
+)
+def test_a_file_that_can_not_be_written_is_said_in_a_sentence(voted: Path, tmp_path: Path, out: str, said: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    sentence = ran("export", "votes", "--out", out, fails=True)
+    assert said in sentence
+    assert sentence.count("\n") == 1
+
+
+# -- settings --------------------------------------------------------------------------------------
+
+
+def test_settings_are_listed_and_the_secret_is_masked(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARENA_SECRET", "hunter2")
+    listed = ran("settings")
+    assert "hunter2" not in listed
+    assert "ARENA_SECRET=**" in listed
+    assert f"ARENA_DATA={data}" in listed
+    assert not data.exists(), "looking makes nothing"
+
+
+@pytest.mark.parametrize("verb", [["settings"], ["leaderboard"], ["export", "votes", "--out", "votes.csv"]])
+@pytest.mark.parametrize(
+    ("name", "value", "parts"),
+    [
+        ("ARENA_PORT", "abc", ("ARENA_PORT='abc'", "valid integer")),
+        ("ARENA_FOO", "1", ("ARENA_FOO is not a setting",)),
+    ],
+)
+def test_a_wrong_setting_ends_every_verb_in_a_sentence(
+    data: Path, monkeypatch: pytest.MonkeyPatch, verb: list[str], name: str, value: str, parts: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv(name, value)
+    sentence = ran(*verb, fails=True)
+    assert all(part in sentence for part in parts)
+    assert sentence.count("\n") == 1
+
+
+def test_a_catalogue_that_is_not_there_is_said_in_a_sentence(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARENA_CATALOG", "/nowhere/catalog.toml")
+    assert "/nowhere/catalog.toml can't be read" in ran("leaderboard", fails=True)
+
+
+# -- what is imported ------------------------------------------------------------------------------
+
+
+def imported(program: str, *arguments: str) -> set[str]:
+    """The packages that a process of its own has loaded after running `program`."""
+    program += "\nprint('LOADED', *sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    return set(done.stderr.rsplit("LOADED", 1)[1].split())
+
+
+@pytest.mark.parametrize("verb", [["--help"], ["settings"], ["leaderboard"], ["export", "votes", "--out", "v.csv"]])
+def test_no_verb_loads_pages_or_engines(voted: Path, verb: list[str]) -> None:
+    run = "import sys\nfrom arena.cli import app\ntry: app(sys.argv[1:])\nexcept SystemExit as end: assert not end.code"
+    loaded = imported(run, *verb)
+    assert "arena" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_the_web_door_loads_no_engine() -> None:
+    loaded = imported(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nimport app")
+    assert "gradio" in loaded
+    assert loaded.isdisjoint({"torch", "transformers", "xllamacpp"})
+
+
+def test_the_module_answers_as_a_command(data: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "arena", "settings"],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT), "ARENA_PORT": "abc"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("ARENA_PORT='abc': ")

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from arena.ui.render import Widgets, render, render_panes
+from arena.ui.texts import TEXTS
+from arena.view import Exchange, Revealed, View
+from db.outcome import Outcome
+
+REVEALED = (
+    Revealed("Secret Ant", "Q4_K_M", "Apache-2.0", "https://example.org/ant"),
+    Revealed("Secret Bee", "Q8_0", "MIT", ""),
+)
+
+
+@pytest.fixture(scope="module")
+def widgets() -> Widgets:
+    with gr.Blocks():
+        return Widgets(
+            gr.State(), gr.Chatbot(), gr.Chatbot(), gr.Textbox(), gr.Button(), gr.Button(), gr.Button(), gr.Button(),
+            {outcome: gr.Button() for outcome in Outcome}, gr.Markdown(), gr.Markdown(), gr.Column(),
+        )  # fmt: skip
+
+
+def view(status: str, **more: Any) -> View:
+    return View("b1", status, (Exchange("Why?", "because", "for that"),), **more)
+
+
+def voted() -> View:
+    return view("voted", outcome=Outcome.BOTH_BAD, revealed=REVEALED)
+
+
+def test_every_widget_is_among_those_that_change(widgets: Widgets) -> None:
+    assert set(render(widgets, None, "en")) <= set(widgets.all())
+    assert len(widgets.all()) == len(set(widgets.all()))
+
+
+@pytest.mark.parametrize(
+    ("status", "votable", "asks", "stops", "fresh"),
+    [
+        ("generating", False, False, True, False),
+        ("open", True, True, False, True),
+        ("stopped", False, False, False, True),
+        ("voted", False, False, False, True),
+        ("void", False, False, False, True),
+    ],
+)
+def test_only_what_makes_sense_can_be_pressed(
+    widgets: Widgets, status: str, votable: bool, asks: bool, stops: bool, fresh: bool
+) -> None:
+    updates = render(widgets, voted() if status == "voted" else view(status), "en")
+    assert all(updates[button]["interactive"] is votable for button in widgets.votes.values())
+    assert updates[widgets.send]["interactive"] is asks
+    assert updates[widgets.prompt]["interactive"] is asks
+    assert updates[widgets.stop]["visible"] is stops
+    assert updates[widgets.send]["visible"] is not stops
+    assert updates[widgets.new]["interactive"] is fresh
+    assert updates[widgets.hint] == TEXTS["en"][f"hint_{status}"]
+
+
+def test_an_empty_page_waits_for_a_prompt(widgets: Widgets) -> None:
+    updates = render(widgets, None, "en")
+    assert updates[widgets.battle] is None
+    assert updates[widgets.prompt]["interactive"]
+    assert updates[widgets.examples]["visible"]
+    assert not updates[widgets.new]["interactive"]
+    assert updates[widgets.pane_a]["value"] == updates[widgets.pane_b]["value"] == []
+
+
+@pytest.mark.parametrize("can", [True, False])
+def test_regenerate_follows_the_view(widgets: Widgets, can: bool) -> None:
+    assert render(widgets, view("open", can_regenerate=can), "en")[widgets.regenerate]["interactive"] is can
+
+
+@pytest.mark.parametrize("status", ["generating", "open", "stopped", "void"])
+def test_before_the_vote_the_panes_are_a_and_b_and_nothing_is_revealed(widgets: Widgets, status: str) -> None:
+    updates = render(widgets, view(status), "en")
+    assert (updates[widgets.pane_a]["label"], updates[widgets.pane_b]["label"]) == ("Model A", "Model B")
+    assert updates[widgets.reveal] == gr.update(value="", visible=False)
+
+
+def test_after_the_vote_both_names_are_shown_with_what_they_are(widgets: Widgets) -> None:
+    updates = render(widgets, voted(), "en")
+    assert updates[widgets.pane_a]["label"] == "Model A: Secret Ant"
+    assert updates[widgets.pane_b]["label"] == "Model B: Secret Bee"
+    assert updates[widgets.reveal]["value"].splitlines() == [
+        "**You found both bad.**",
+        "- Model A: **[Secret Ant](https://example.org/ant)** · Q4_K_M · Apache-2.0",
+        "- Model B: **Secret Bee** · Q8_0 · MIT",
+    ]
+    assert updates[widgets.reveal]["visible"]
+
+
+def test_a_void_battle_says_the_same_on_both_sides(widgets: Widgets) -> None:
+    updates = render(widgets, view("void"), "zh")
+    last = [updates[pane]["value"][-1] for pane in (widgets.pane_a, widgets.pane_b)]
+    assert last[0] == last[1] == {"role": "assistant", "content": TEXTS["zh"]["failed"]}
+
+
+def test_each_pane_holds_its_own_side_of_the_conversation(widgets: Widgets) -> None:
+    exchanges = (Exchange("One?", "a1", "b1"), Exchange("Two?", "", "b2"))
+    updates = render_panes(widgets, View("b1", "generating", exchanges), "en")
+    assert set(updates) == {widgets.pane_a, widgets.pane_b}
+    said = {pane: [message["content"] for message in update["value"]] for pane, update in updates.items()}
+    assert said[widgets.pane_a] == ["One?", "a1", "Two?", "…"]
+    assert said[widgets.pane_b] == ["One?", "b1", "Two?", "b2"]
+    assert [message["role"] for message in updates[widgets.pane_a]["value"]] == ["user", "assistant"] * 2

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from arena.settings import Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable and no .env but the test's own."""
+    for name in os.environ:
+        if name.upper().startswith("ARENA_") or name.startswith("SPACE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_any_variable_there_is_a_default_for_everything() -> None:
+    loaded = load_settings()
+    assert (loaded.host, loaded.port, loaded.on_space) == ("127.0.0.1", 7860, False)
+    assert loaded.database == "sqlite:///data/arena.db"
+    assert loaded.listen == "127.0.0.1"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_variables_and_the_env_file_are_read_and_the_variable_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("ARENA_PORT=9000\nARENA_TITLE=From the file\n")
+    monkeypatch.setenv("ARENA_PORT", "9001")
+    loaded = load_settings()
+    assert (loaded.port, loaded.title) == (9001, "From the file")
+
+
+WRONG = [
+    ("ARENA_PORT", "abc", "valid integer", "Port to listen on"),
+    ("ARENA_PORT", "0", "greater than or equal to 1", "Port to listen on"),
+    ("ARENA_PORT", "65536", "less than or equal to 65535", "Port to listen on"),
+    ("ARENA_TITLE", "", "at least 1 character", "Name shown"),
+    ("ARENA_PACE_CHARS", "-1", "greater than or equal to 0", "0: as they come"),
+    ("ARENA_ANSWER_SECONDS", "nan", "", "Longest time"),
+    ("ARENA_VOTE_MINUTES", "0", "greater than 0", "Minutes"),
+    ("ARENA_MAX_PROMPT_CHARS", "15001", "less than or equal to 15000", "Longest prompt"),
+    ("ARENA_ORIGINS", "example.org", "an origin is http://HOST or https://HOST", "by commas"),
+    ("ARENA_ORIGINS", "https://example.org/path", "an origin is http://HOST", "by commas"),
+    ("ARENA_DATABASE_URL", "nonsense", "must be sqlite:///FILE", "empty: arena.db in ARENA_DATA"),
+    ("ARENA_DATABASE_URL", "postgresql://host/db", "must be sqlite:///FILE", "empty: arena.db in ARENA_DATA"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "allowed", "meaning"), WRONG)
+def test_a_wrong_value_is_refused_with_its_name_the_value_and_what_is_allowed(
+    name: str, value: str, allowed: str, meaning: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    sentence = str(raised.value)
+    assert sentence.startswith(f"{name}={value!r}: ")
+    assert allowed in sentence
+    assert meaning in sentence
+    assert "\n" not in sentence
+
+
+def test_every_wrong_value_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARENA_PORT", "abc")
+    monkeypatch.setenv("ARENA_MAX_TURNS", "0")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert [line.split("=")[0] for line in str(raised.value).splitlines()] == ["ARENA_PORT", "ARENA_MAX_TURNS"]
+
+
+def test_a_variable_that_is_no_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARENA_FOO", "1")
+    with pytest.raises(SettingsError, match="ARENA_FOO is not a setting; `python -m arena settings` lists them"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["ARENA_FOO", "OPENAI_API_KEY"])
+def test_a_name_in_the_env_file_that_is_no_setting_is_refused_without_its_value(tmp_path: Path, name: str) -> None:
+    (tmp_path / ".env").write_text(f"{name}=sk-hunter2\n")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert str(raised.value) == f"{name} in .env is not a setting; `python -m arena settings` lists them."
+
+
+def test_a_password_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARENA_DATABASE_URL", "postgresql://ann:hunter2@host/db")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert "hunter2" not in str(raised.value)
+
+
+def test_origins_are_a_list_by_commas_without_slashes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARENA_ORIGINS", "https://a.example/, http://b.example:8080 ,")
+    assert load_settings().origins == ("https://a.example", "http://b.example:8080")
+
+
+def test_a_space_listens_to_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_HOST", "us-arena.hf.space")
+    loaded = load_settings()
+    assert loaded.on_space
+    assert loaded.listen == "0.0.0.0"  # noqa: S104
+
+
+def test_settings_can_not_be_changed_afterwards() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().port = 1
+
+
+# -- the voters' secret ----------------------------------------------------------------------------
+
+
+def test_the_secret_is_made_once_and_readable_by_us_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARENA_DATA", str(tmp_path / "new" / "data"))
+    secret = load_settings().voter_secret()
+    assert len(secret) == 64
+    assert load_settings().voter_secret() == secret
+    assert stat.S_IMODE((tmp_path / "new" / "data" / "secret").stat().st_mode) == 0o600
+
+
+def test_a_given_secret_is_used_and_never_written_or_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARENA_SECRET", "hunter2")
+    loaded = load_settings()
+    assert loaded.voter_secret() == b"hunter2"
+    assert "hunter2" not in f"{loaded!r} {loaded} {loaded.secret}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_secret_that_can_not_be_kept_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ARENA_DATA", str(tmp_path / "file"))
+    with pytest.raises(SettingsError, match=r"file/secret can't be kept \(.*\); set ARENA_DATA .*, or ARENA_SECRET"):
+        load_settings().voter_secret()
+
+
+def test_an_empty_secret_signs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text("\n")
+    monkeypatch.setenv("ARENA_DATA", str(tmp_path))
+    with pytest.raises(SettingsError, match=r"secret is empty; delete the file"):
+        load_settings().voter_secret()

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import re
+from string import Formatter
+from typing import get_args
+
+import pytest
+
+from arena.prompts import PromptError, clean_prompt
+from arena.ui.texts import ABOUT, TEXTS, Language, language_of, say
+from db.outcome import Outcome, Refusal
+from db.tables import BattleStatus
+
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+OTHERS = [language for language in LANGUAGES if language != "en"]
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_sentence_is_there_in_every_language_and_takes_the_same_values(language: Language) -> None:
+    assert TEXTS[language].keys() == TEXTS["en"].keys()
+    for key, text in TEXTS["en"].items():
+        assert placeholders(TEXTS[language][key]) == placeholders(text), key
+    assert placeholders(ABOUT[language]) == placeholders(ABOUT["en"])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_sentence_is_empty_or_left_in_english(language: Language) -> None:
+    for key, text in TEXTS[language].items():
+        assert text.strip() == text, key
+        assert text, key
+        assert language != "zh" or re.search(r"[\u4e00-\u9fff]", text), key
+
+
+def needed() -> list[str]:
+    """Every key that the pages make up from a value."""
+    statuses = ("idle", "waiting", *get_args(BattleStatus))
+    return [
+        *(f"hint_{status}" for status in statuses),
+        *(f"refused_{reason}" for reason in Refusal),
+        *(f"vote_{outcome}" for outcome in Outcome),
+        *(f"result_{outcome}" for outcome in Outcome),
+        *(f"error_{reason}" for reason in prompt_errors()),
+        *(f"example_{number}" for number in range(1, 5)),
+        "model_a",
+        "model_b",
+    ]
+
+
+def prompt_errors() -> set[str]:
+    reasons = set()
+    for prompt in ("", "xx"):
+        with pytest.raises(PromptError) as raised:
+            clean_prompt(prompt, 1)
+        reasons.add(raised.value.reason)
+    return reasons
+
+
+@pytest.mark.parametrize("key", needed())
+def test_every_outcome_status_and_refusal_has_its_sentence(key: str) -> None:
+    assert all(key in TEXTS[language] for language in LANGUAGES)
+
+
+def test_every_column_of_the_leaderboard_has_a_heading() -> None:
+    counts = {language: len(TEXTS[language]["columns"].split("|")) for language in LANGUAGES}
+    assert set(counts.values()) == {9}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_about_page_can_be_filled_in(language: Language) -> None:
+    text = ABOUT[language].format(hours=2.0, regenerations=2, provisional=30)
+    assert "{" not in text
+    assert "30" in text
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", "en"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("en-GB,en;q=0.9,zh;q=0.8", "en"),
+        ("de-DE,de;q=0.9,zh;q=0.5", "zh"),
+        ("ZH-tw", "zh"),
+        ("fr", "en"),
+        ("*", "en"),
+        (",;q=,\x00", "en"),
+    ],
+)
+def test_the_first_language_that_we_speak_is_taken(header: str, language: Language) -> None:
+    assert language_of(header) == language
+
+
+def test_a_sentence_is_said_with_its_values() -> None:
+    assert say("en", "error_too_long", limit=4000) == "The prompt is too long; at most 4000 characters fit."
