@@ -8,7 +8,7 @@ import unicodedata
 # Answers keep their reasoning in the database; no visitor sees it, on either side.
 # Upper and lower case of ASCII alone: a dotless "ı" would match too, after it had been shown.
 _REASONING = re.compile(r"(?ai:<think>).*?(?:(?ai:</think>)\s*|\Z)", re.DOTALL)
-_TAG = "<think>"
+_HALF_TAG = re.compile(r"<(?ai:t(?:h(?:i(?:nk?)?)?)?)?\Z")
 _KEPT_CONTROLS = "\n\t"
 
 
@@ -42,12 +42,10 @@ def visible_text(answer: str, *, complete: bool) -> str:
     While it is not `complete`, an open block and a half-written opening tag at the end stay hidden too,
     so that what was shown never has to be taken back.
     """
-    shown = _REASONING.sub("", answer).lstrip()
     if not complete:
-        for length in range(len(_TAG) - 1, 0, -1):
-            if shown.lower().endswith(_TAG[:length]):
-                return shown[:-length]
-    return shown
+        # Cut before blocks are taken out: what stands before a block is no tag, however it ends.
+        answer = _HALF_TAG.sub("", answer)
+    return _REASONING.sub("", answer).lstrip()
 
 
 def fits(texts: list[str], context: int, reserve: int) -> bool:

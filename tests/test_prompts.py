@@ -89,6 +89,7 @@ pieces = st.lists(
 
 @given(pieces)
 @example(["<th", "ı", "nk>"])  # a dotless i is no i, however lenient a comparison
+@example(["<thi", "<think>"])  # half a tag before a whole one
 @example(["<thin", "\u212a", ">x"])  # nor is a Kelvin sign a k
 def test_nothing_that_was_shown_is_ever_taken_back(pieces: list[str]) -> None:
     raw, before = "", ""
