@@ -50,13 +50,16 @@ class Handlers:
                 raise NotAdmitted("error_consent")
             # The box is emptied with the first view: the prompt is stored then, and not before.
             emptied: Updates = {self.widgets.prompt: gr.update(value="", interactive=False)}
-            async for updates in self._stream(self._battles.ask(battle_id, visitor.voter, str(prompt)), visitor):
-                if self.widgets.battle in updates:
-                    battle_id = updates[self.widgets.battle]
-                    yield updates | emptied
-                    emptied = {}
-                else:
-                    yield updates
+            async with aclosing(
+                self._stream(self._battles.ask(battle_id, visitor.voter, str(prompt)), visitor)
+            ) as stream:
+                async for updates in stream:
+                    if self.widgets.battle in updates:
+                        battle_id = updates[self.widgets.battle]
+                        yield updates | emptied
+                        emptied = {}
+                    else:
+                        yield updates
         except KINDLY as error:
             yield await self._refused(error, battle_id, visitor)
 
@@ -64,8 +67,9 @@ class Handlers:
         visitor = self._visitor(request)
         try:
             own, voter = _admitted(battle_id, visitor)
-            async for updates in self._stream(self._battles.regenerate(own, voter), visitor):
-                yield updates
+            async with aclosing(self._stream(self._battles.regenerate(own, voter), visitor)) as stream:
+                async for updates in stream:
+                    yield updates
         except KINDLY as error:
             yield await self._refused(error, battle_id, visitor)
 
@@ -110,7 +114,9 @@ class Handlers:
         text = say(self._visitor(request).language, key, ready=ready, total=total)
         return gr.update(value=text, visible=True), gr.update()
 
-    async def _stream(self, views: AsyncGenerator[View | Waiting, None], visitor: Visitor) -> AsyncIterator[Updates]:
+    async def _stream(
+        self, views: AsyncGenerator[View | Waiting, None], visitor: Visitor
+    ) -> AsyncGenerator[Updates, None]:
         first = True
         async with aclosing(views):
             async for view in views:
