@@ -19,6 +19,8 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+# What Gradio's page writes when it is left while it still listens.
+FAREWELLS = ("AbortError: signal is aborted", "Unexpected error Connection errored out")
 VOTES = ("a", "b", "tie", "both-bad")
 
 
@@ -43,7 +45,7 @@ class BattlePage:
 
     def _heard(self, message: ConsoleMessage) -> None:
         self.console.append(message.text)
-        if message.type == "error":
+        if message.type == "error" and not message.text.startswith(FAREWELLS):
             self.complaints.append(f"console: {message.text}")
 
     def _answered(self, url: str, status: int) -> None:
@@ -52,13 +54,20 @@ class BattlePage:
             self.complaints.append(f"response: {status} {url}")
 
     def open(self, *, agree: bool = True) -> BattlePage:
-        self.page.goto(self.url)
-        expect(self.prompt).to_be_editable()
-        # Events of the page run once it has loaded what it goes on with.
-        expect(self.hint).not_to_be_empty()
+        self.go("")
         if agree:
             self.consent.check()
         return self
+
+    def go(self, address: str) -> None:
+        """Open one of the site's pages and wait for what it loads."""
+        self.page.goto(self.url + address)
+        loaded = {"": "#hint", "/leaderboard": "#summary", "/about": "#about"}[address]
+        expect(self.page.locator(loaded)).not_to_be_empty()
+        if address == "":
+            expect(self.prompt).to_be_editable()
+        if address == "/leaderboard":
+            expect(self.page.locator("#intervals .main-svg").first).to_be_visible()
 
     @property
     def prompt(self) -> Locator:

@@ -136,10 +136,10 @@ def test_the_leaderboard_and_the_rules_are_chinese_too(visit: Visit) -> None:
     page = visit(locale="zh-CN")
     page.ask_and_wait("你好")
     page.vote("b")
-    page.page.goto(f"{page.url}/leaderboard")
+    page.go("/leaderboard")
     expect(page.page.locator("#summary")).to_contain_text("位投票者共")
     expect(page.page.locator("#standings")).to_contain_text("名次")
-    page.page.goto(f"{page.url}/about")
+    page.go("/about")
     expect(page.page.locator("#about")).to_contain_text("对战规则")
 
 

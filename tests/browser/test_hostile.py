@@ -1,0 +1,150 @@
+"""Markup in a prompt or an answer stays text: nothing runs, and nothing is fetched from elsewhere."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from browser.pages import BattlePage, Visit, visiting
+from support import Server, canary, serving, write_catalog
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+# {0} runs if anything may run; {1} is a host that nobody may ask.
+PAYLOADS = (
+    "<script>{0}</script>",
+    "<SCRIPT SRC={1}/a.js></SCRIPT>",
+    "<img src=x onerror={0}>",
+    "<img src={1}/pixel.png>",
+    "![remote]({1}/markdown.png)",
+    "[click](javascript:{0})",
+    '<a href="javascript:{0}">click</a>',
+    '<a href="&#106;avascript:{0}">click</a>',
+    '<a href="data:text/html,<script>{0}</script>">click</a>',
+    '<iframe src="{1}/frame"></iframe>',
+    '<iframe srcdoc="<script>parent.{0}</script>"></iframe>',
+    "<svg onload={0}><circle r=9 /></svg>",
+    "<svg><animate onbegin={0} attributeName=x dur=1s></svg>",
+    "<details open ontoggle={0}>x</details>",
+    "<input autofocus onfocus={0}>",
+    "<video src={1}/video.mp4 onerror={0} autoplay></video>",
+    "<object data={1}/object></object><embed src={1}/embed>",
+    "<link rel=stylesheet href={1}/style.css><style>@import '{1}/import.css';</style>",
+    "<form action={1}/form><button formaction=javascript:{0}>send</button></form>",
+    "<math><mtext><table><mglyph><style><img src=x onerror={0}>",
+    '<div style="background:url({1}/background.png)">x</div>',
+    "$$\\href{{javascript:{0}}}{{x}}$$ and \\(\\includegraphics{{{1}/latex.png}}\\)",
+    "<base href={1}/><meta http-equiv=refresh content='0;url={1}/meta'>",
+    "```html\n<script>{0}</script>\n```",
+)
+RUN = "(window.__pwned=1,alert(1))"
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    asked: list[str]
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if self.path != "/control":
+            self.send_error(404)
+            return
+        host = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(f"<img src={host}/control.png><img src=x onerror='window.__pwned=1'>".encode())
+
+    def log_message(self, *_: object) -> None:
+        """Silent."""
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[tuple[str, list[str]]]:
+    """Another site, and what it was asked for."""
+    asked: list[str] = []
+    handler = type("Handler", (Elsewhere,), {"asked": asked})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def hostile(elsewhere: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Its contestants answer with one payload a turn, then with all of them at once."""
+    folder = tmp_path_factory.mktemp("hostile")
+    texts = [payload.format(RUN, elsewhere[0]) for payload in PAYLOADS]
+    replies = [f"Answer {number}: {text}\n\nEnd." for number, text in enumerate(["\n\n".join(texts), *texts])]
+    catalog = write_catalog(
+        folder / "catalog.toml", *(canary(tree, replies=replies, chunk=40, max_tokens=400) for tree in ("alder", "fir"))
+    )
+    with serving(folder, catalog, PACE_CHARS=0, MAX_TURNS=100) as server:
+        yield server
+
+
+@pytest.fixture
+def visit(chromium: Browser, hostile: Server) -> Iterator[Visit]:
+    # The page's policy refuses what sanitizing left over, and the console tells so.
+    with visiting(chromium, hostile.url, strict=False) as visit:
+        yield visit
+
+
+def test_markup_in_prompts_and_answers_neither_runs_nor_fetches(
+    visit: Visit, elsewhere: tuple[str, list[str]], hostile: Server
+) -> None:
+    site, asked = elsewhere
+    page = visit()
+    texts = [payload.format(RUN, site) for payload in PAYLOADS]
+    page.ask_and_wait("\n\n".join(texts))
+    _expect_unharmed(page, hostile, asked)
+    for number in range(0, len(texts), 6):
+        page.ask_and_wait("\n\n".join(texts[number : number + 6]))
+        expect(page.answer("b")).to_contain_text("End.")
+        _expect_unharmed(page, hostile, asked)
+    _click_links(page)
+    page.vote("tie")
+    page.page.reload()
+    expect(page.prompt).to_be_editable()
+    _expect_unharmed(page, hostile, asked)
+
+
+def test_a_form_in_an_answer_is_sent_nowhere(visit: Visit, elsewhere: tuple[str, list[str]]) -> None:
+    _, asked = elsewhere
+    page = visit()
+    page.ask_and_wait("Show me a form")
+    with page.page.expect_console_message(lambda message: "form-action" in message.text):
+        page.answer("a").locator("form button").first.dispatch_event("click")
+    assert not asked
+
+
+def test_the_other_site_would_have_noticed(visit: Visit, elsewhere: tuple[str, list[str]]) -> None:
+    """The control: without the arena's page around it, the same markup does fetch and run."""
+    site, asked = elsewhere
+    page = visit().page.context.new_page()
+    page.goto(site.replace("127.0.0.1", "localhost") + "/control", wait_until="load")
+    page.wait_for_function("window.__pwned === 1")
+    assert "/control.png" in asked
+    asked.clear()
+
+
+def _expect_unharmed(page: BattlePage, server: Server, asked: list[str]) -> None:
+    assert page.page.evaluate("() => window.__pwned") is None
+    assert page.page.url.rstrip("/") == server.url
+    assert len(page.page.frames) == 1
+    assert not asked, "another site was asked"
+    bad = [one for one in page.complaints if one.startswith(("dialog", "error", "response"))]
+    assert not [one for one in bad if not one.endswith("/x")], bad  # <img src=x> asks the arena itself
+
+
+def _click_links(page: BattlePage) -> None:
+    """Press whatever the answers brought along and does not openly lead elsewhere."""
+    for side in "ab":
+        for address in page.answers(side).locator("a").evaluate_all("all => all.map(one => one.protocol)"):
+            assert address in ("http:", "https:", ":"), address
+        links = page.answers(side).locator("a:not([href^=http]), summary")
+        for index in range(links.count()):
+            links.nth(index).dispatch_event("click")
