@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,9 +117,7 @@ def environment(folder: Path, catalog: Path | None = None, **settings: object) -
     A server started with it must run in a directory without a `.env`, as `folder` is.
     """
     given = {"DATA": folder / "data", **({"CATALOG": catalog} if catalog else {}), **settings}
-    inherited = {
-        key: value for key, value in os.environ.items() if not key.startswith(("ARENA_", "GRADIO_", "SPACE_"))
-    }
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ARENA_", "GRADIO_", "SPACE_"))}
     return inherited | {"PYTHONPATH": str(REPO)} | {f"ARENA_{key}": str(value) for key, value in given.items()}
 
 
@@ -159,18 +157,24 @@ def stop(process: subprocess.Popen[bytes], patience: float = 60) -> int:
         return process.wait()
 
 
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Look again and again until `condition` holds; fail when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.02)
+
+
 def _wait_ready(server: Server, count: int) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if server.process.poll() is not None:
-            break
+    def ready_or_gone() -> bool:
         try:
-            if httpx.get(f"{server.url}/healthz", timeout=10).json()["ready"] >= count:
-                return
+            ready = int(httpx.get(f"{server.url}/healthz", timeout=10).json()["ready"])
         except (httpx.HTTPError, ValueError):
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"{count} contestants were not ready in time:\n{server.log[-3000:]}")
+            ready = 0
+        return ready >= count or server.process.poll() is not None
+
+    wait_for(ready_or_gone, START_SECONDS)
+    assert server.process.poll() is None, f"the server did not start:\n{server.log[-3000:]}"
 
 
 # -- a page's traffic without a page -------------------------------------------------------------
@@ -220,7 +224,7 @@ class Visitor:
 
     @property
     def cookie(self) -> str:
-        return self.http.cookies.get("paddock_voter", "")
+        return self.http.cookies.get("paddock_voter") or ""
 
     def join(self, event: str, *data: object) -> str:
         """Put an event such as `vote-a.click` into the queue; the id of what will be answered."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, expect, sync_playwright
+from support import Server, canary, serving, write_catalog
 
 from browser.pages import Visit, launch, visiting
-from support import Server, canary, serving, write_catalog
 
 # The first turn is over at the second tick; the second streams for some seconds.
 SHORT = "Quagga answer {0}, the first one."

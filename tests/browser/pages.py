@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Locator, Page, Playwright, expect
 
 DEBIAN = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -40,13 +40,17 @@ class BattlePage:
         self.console: list[str] = []
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._interrupted)
         page.context.on("response", lambda response: self._answered(response.url, response.status))
 
     def _heard(self, message: ConsoleMessage) -> None:
         self.console.append(message.text)
         if message.type == "error" and not message.text.startswith(FAREWELLS):
             self.complaints.append(f"console: {message.text}")
+
+    def _interrupted(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def _answered(self, url: str, status: int) -> None:
         foreign = not url.startswith((self.url, "data:", "blob:"))

@@ -6,7 +6,6 @@ import json
 from typing import Any, cast
 
 from playwright.sync_api import Page
-
 from support import Reply
 
 PANE_A, PANE_B = 1, 2  # outputs of the event that asks

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import expect
+from support import Server
 
 from browser.pages import Visit
 from browser.tap import PANE_A, PANE_B, TAP, answer, received, replies
-from support import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -119,4 +119,3 @@ def test_a_reload_goes_on_with_the_open_battle(visit: Visit, arena: Server) -> N
     page.vote("both-bad")
     found = arena.rows("select outcome from vote join turn using (battle_id) where prompt = 'Survive a reload'")
     assert found == [("both_bad",)]
-

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Response, expect
+from support import canaries_of
 
 from browser.pages import VOTES, BattlePage, Visit
 from browser.tap import TAP, Entry, received
-from support import canaries_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 

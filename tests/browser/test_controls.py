@@ -6,9 +6,9 @@ import re
 
 import pytest
 from playwright.sync_api import Locator, expect
+from support import Server
 
 from browser.pages import VOTES, BattlePage, Visit
-from support import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -27,7 +27,8 @@ def test_enter_sends_digits_vote_and_n_starts_anew(visit: Visit, arena: Server) 
         expect(page.reveal).to_be_hidden()
         expect(page.prompt).to_be_editable()
     found = arena.rows(
-        "select prompt, outcome from vote join turn using (battle_id) where prompt like 'By keyboard%' order by sequence"
+        "select prompt, outcome from vote join turn using (battle_id) "
+        "where prompt like 'By keyboard%' order by sequence"
     )
     assert found == [(f"By keyboard {vote}", vote.replace("-", "_")) for vote in VOTES]
 

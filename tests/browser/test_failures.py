@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
+from support import Server, canary, serving, write_catalog
 
 from browser.pages import BattlePage, Visit, visiting
-from support import Server, canary, serving, write_catalog
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 

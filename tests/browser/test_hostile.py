@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
+from support import Server, canary, serving, write_catalog
 
 from browser.pages import BattlePage, Visit, visiting
-from support import Server, canary, serving, write_catalog
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -46,13 +46,14 @@ RUN = "(window.__pwned=1,alert(1))"
 
 class Elsewhere(http.server.BaseHTTPRequestHandler):
     asked: list[str]
+    server: http.server.HTTPServer
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
         if self.path != "/control":
             self.send_error(404)
             return
-        host = f"http://127.0.0.1:{self.server.server_address[1]}"
+        host = f"http://127.0.0.1:{self.server.server_port}"
         self.send_response(200)
         self.send_header("content-type", "text/html")
         self.end_headers()
@@ -69,7 +70,7 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
     handler = type("Handler", (Elsewhere,), {"asked": asked})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        yield f"http://127.0.0.1:{server.server_port}", asked
         server.shutdown()
 
 
