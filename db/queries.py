@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from db.outcome import Outcome, Refusal, Refused
@@ -73,7 +73,7 @@ def open_battle(session: Session, battle: Battle, turn: Turn) -> None:
 
 def own_battle(session: Session, battle_id: str, voter: str) -> Battle:
     """The battle, if it is this voter's; else `Refused`, the same for a foreign id as for one that never was."""
-    battle = session.get(Battle, battle_id)
+    battle = session.get(Battle, battle_id, populate_existing=True)
     if battle is None or battle.voter != voter:
         raise Refused(Refusal.NOT_YOURS)
     return battle
@@ -194,28 +194,22 @@ def _why_not(battle: Battle) -> Refusal:
 
 def record_vote(
     session: Session, battle_id: str, voter: str, outcome: Outcome, now: datetime, window: timedelta
-) -> Battle:
-    """Store the one vote of a battle and return the battle it belongs to.
+) -> None:
+    """Store the one vote of a battle.
 
     The same voter with the same outcome again gets the same answer. Anything else on a battle that
     is not open, not this voter's, or finished longer than `window` ago raises `Refused`.
     """
-    won = session.execute(
-        update(Battle)
-        .where(
-            Battle.id == battle_id, Battle.voter == voter, Battle.status == "open", Battle.finished_at >= now - window
-        )
-        .values(status="voted")
-    )
-    battle = own_battle(session, battle_id, voter)
+    won = session.execute(_WIN, {"one": battle_id, "by": voter, "since": now - window})
     if won.rowcount == 1:  # type: ignore[attr-defined]
         sequence = _count_up(session, VOTES)
-        session.add(Vote(battle_id=battle_id, voter=voter, outcome=outcome.value, sequence=sequence, created_at=now))
-        return battle
+        row = {"battle_id": battle_id, "voter": voter, "outcome": outcome.value, "sequence": sequence}
+        session.execute(_VOTE, {**row, "created_at": now})
+        return
+    battle = own_battle(session, battle_id, voter)
     stored = session.get(Vote, battle_id)
     if stored is None or stored.outcome != outcome:
         raise Refused(_why_not(battle))
-    return battle
 
 
 def vote_on(session: Session, battle_id: str) -> Vote | None:
@@ -267,11 +261,33 @@ def texts_of(session: Session, battle_ids: Sequence[str]) -> dict[str, list[dict
 
 def _count_up(session: Session, name: str) -> int:
     """Raise a counter; its row stays locked until the commit, so numbers follow the order of commits."""
-    value = session.execute(
-        update(Counter).where(Counter.name == name).values(value=Counter.value + 1).returning(Counter.value)
-    ).scalar_one_or_none()
+    value = session.execute(_RAISE, {"one": name}).scalar_one_or_none()
     if value is None:
         session.add(Counter(name=name, value=1))
         session.flush()
         return 1
     return int(value)
+
+
+# The vote's statements, made once: many voters wait for them together. They pass by the session's
+# objects, so whoever reads a battle afterwards reads it anew.
+_AROUND = {"synchronize_session": False}
+_WIN = (
+    update(Battle)
+    .where(
+        Battle.id == bindparam("one"),
+        Battle.voter == bindparam("by"),
+        Battle.status == "open",
+        Battle.finished_at >= bindparam("since"),
+    )
+    .values(status="voted")
+    .execution_options(**_AROUND)
+)
+_RAISE = (
+    update(Counter)
+    .where(Counter.name == bindparam("one"))
+    .values(value=Counter.value + 1)
+    .returning(Counter.value)
+    .execution_options(**_AROUND)
+)
+_VOTE = insert(Vote)

@@ -77,7 +77,8 @@ def ready_battle(session: Session, battle_id: str, voter: str = "ann", now: date
 
 
 def vote(session: Session, battle_id: str, outcome: Outcome, voter: str = "ann", now: datetime = NOW) -> str:
-    return queries.record_vote(session, battle_id, voter, outcome, now, WINDOW).id
+    queries.record_vote(session, battle_id, voter, outcome, now, WINDOW)
+    return battle_id
 
 
 def key_of(session: Session, battle_id: str) -> tuple[str, int, int]:
