@@ -6,6 +6,7 @@ Gradio's CORS layer stays outside of it and reflects foreign origins, so the gua
 from __future__ import annotations
 
 import ipaddress
+import logging
 import re
 import tempfile
 from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from starlette.background import BackgroundTask
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -25,7 +27,10 @@ from arena.downloads import Downloads
 from arena.voters import COOKIE, Voters
 
 MAX_BODY = 64 * 1024
+TOO_LARGE = "The prompt is too long; please shorten it."
 YEAR = 365 * 24 * 3600
+
+log = logging.getLogger("paddock.web")
 
 PAGES = r"|leaderboard/?|about/?"
 _GET = re.compile(
@@ -76,11 +81,23 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, self._decorated(send, scope, headers))
             return
-        body = _CappedBody(receive)
+        await self._pass_on(scope, _CappedBody(receive).receive, self._decorated(send, scope, headers))
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
         try:
-            await self._app(scope, body.receive, self._decorated(send, scope, headers))
-        except _TooLarge:
-            await _too_large()(scope, receive, send)
+            await self._app(scope, receive, noting)
+        except Exception as error:
+            # Gradio raises at made-up functions and sessions: a line each, for tracebacks would flood the log.
+            log.warning("%s %r: %s: %r", scope["method"], scope["path"], type(error).__name__, str(error)[:200])
+            if not started:
+                await _plain("That can't be answered.", 500)(scope, receive, send)
 
     def _refuse(self, scope: Scope, headers: Headers) -> Response | None:
         host, origin = headers.get("host", ""), headers.get("origin")
@@ -147,7 +164,7 @@ def _plain(text: str, status: int) -> PlainTextResponse:
 
 def _too_large() -> JSONResponse:
     # Gradio's page shows `detail` to whoever sent a prompt of that size.
-    return JSONResponse({"detail": "The prompt is too long; please shorten it."}, 413)
+    return JSONResponse({"detail": TOO_LARGE}, 413)
 
 
 def _security_headers(site: Site) -> dict[str, str]:
@@ -174,10 +191,6 @@ def _security_headers(site: Site) -> dict[str, str]:
     }
 
 
-class _TooLarge(Exception):
-    pass
-
-
 class _CappedBody:
     """Counts what arrives: a chunked body names no length beforehand."""
 
@@ -189,7 +202,8 @@ class _CappedBody:
         message = await self._receive()
         self._seen += len(message.get("body", b""))
         if self._seen > MAX_BODY:
-            raise _TooLarge
+            # FastAPI lets this out of its reading of the body; any other exception would become a 400.
+            raise HTTPException(413, TOO_LARGE)
         return message
 
 
