@@ -14,7 +14,7 @@ import pytest
 from gradio_client import Client
 from support import Reply, Server, Visitor, canary, serving, wait_for, write_catalog
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 OUTCOMES = ("a", "b", "tie", "both_bad")
 NAME = "Quillon"
@@ -105,7 +105,8 @@ def test_a_forged_or_absent_cookie_can_neither_vote_nor_ask(arena: Server) -> No
     other = Visitor(arena.url).cookie.split(".")
     forged = [
         "", "x", ".", voter, f"{voter}.", f"{voter}.{signature[:-2]}AA", f"{voter}.{other[1]}",
-        f"{other[0]}.{signature}", f"{'0' * 32}.{signature}", f"{voter.upper()}.{signature}", f"{voter}%2e{signature}", "y" * 5000,
+        f"{other[0]}.{signature}", f"{'0' * 32}.{signature}", f"{voter.upper()}.{signature}", f"{voter}%2e{signature}",
+        "y" * 5000,
     ]  # fmt: skip
     before = arena.rows("select count(*) from battle")
     for cookie in forged:
