@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from db.schema import open_database
-from db.session import Database, DatabaseProblem, sqlite_path, writer_lock
+from db.session import Database, DatabaseProblem, sqlite_path
 from db.tables import Counter
 
 ROOT = Path(__file__).parents[1]
@@ -40,13 +40,6 @@ def write(client):
 for client in range(8):
     threading.Thread(target=write, args=(client,), daemon=True).start()
 threading.Event().wait()
-"""
-HOLDER = """
-import sys
-from db.session import writer_lock
-with writer_lock(sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.read()
 """
 
 
@@ -277,38 +270,3 @@ def test_a_killed_process_loses_nothing_that_it_acknowledged(url: str) -> None:
         with closing(open_database(url)) as database:
             assert whole <= names(database)
             database.write(lambda session: session.execute(text("DELETE FROM counter")) and None)
-
-
-# -- who may write ---------------------------------------------------------------------------------
-
-
-def test_a_second_writer_is_refused_while_another_process_holds_the_lock(url: str, tmp_path: Path) -> None:
-    with child(HOLDER, url) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(DatabaseProblem, match=r"arena\.db is in use by a running arena; stop it first"):
-            writer_lock(url).__enter__()
-        holder.kill()
-    with writer_lock(url):
-        assert (tmp_path / "arena.db.lock").exists()
-
-
-def test_a_lock_in_no_folder_names_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(DatabaseProblem, match=r"The folder .*/file can't be written \(File exists\); set ARENA_DATA"):
-        writer_lock(f"sqlite:///{tmp_path}/file/arena.db").__enter__()
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["nonsense", "sqlite://", "sqlite:///:memory:", "postgresql://a:b@host/db", "mysql://host:port/db", "", "x.db"],
-)
-def test_another_kind_of_address_is_refused_with_what_it_must_be(url: str) -> None:
-    with pytest.raises(DatabaseProblem, match="ARENA_DATABASE_URL must be sqlite:///FILE, not "):
-        sqlite_path(url)
-
-
-def test_a_password_in_an_address_is_not_repeated() -> None:
-    with pytest.raises(DatabaseProblem) as raised:
-        sqlite_path("postgresql://ann:hunter2@host/db")
-    assert "hunter2" not in str(raised.value)
