@@ -134,13 +134,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(folder: Path, catalog: Path | None = None, ready: int = 2, **settings: object) -> Iterator[Server]:
+def serving(
+    folder: Path, catalog: Path | None = None, ready: int = 2, seconds: float = START_SECONDS, **settings: object
+) -> Iterator[Server]:
     """A server until the block ends, open once `ready` contestants can answer; it must stop with exit code 0."""
     port = free_port()
     variables = environment(folder, catalog, PORT=port, **settings)
     server = Server(f"http://127.0.0.1:{port}", folder, variables, start(folder, variables))
     try:
-        _wait_ready(server, ready)
+        _wait_ready(server, ready, seconds)
         yield server
     finally:
         code = stop(server.process)
@@ -165,7 +167,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def _wait_ready(server: Server, count: int) -> None:
+def _wait_ready(server: Server, count: int, seconds: float) -> None:
     def ready_or_gone() -> bool:
         try:
             ready = int(httpx.get(f"{server.url}/healthz", timeout=10).json()["ready"])
@@ -173,7 +175,7 @@ def _wait_ready(server: Server, count: int) -> None:
             ready = 0
         return ready >= count or server.process.poll() is not None
 
-    wait_for(ready_or_gone, START_SECONDS)
+    wait_for(ready_or_gone, seconds)
     assert server.process.poll() is None, f"the server did not start:\n{server.log[-3000:]}"
 
 

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Locator, Page, Playwright, expect
 
+from browser.tap import SETTLED, TAP
+
 DEBIAN = Path("/usr/bin/chromium")
 ARGUMENTS = (
     "--no-sandbox",
@@ -113,6 +115,7 @@ class BattlePage:
         return self.answers(side).last
 
     def ask(self, prompt: str) -> None:
+        self.page.wait_for_function(SETTLED)
         self.prompt.fill(prompt)
         self.prompt.press("Enter")
 
@@ -165,8 +168,7 @@ def visiting(chromium: Browser, url: str, *, strict: bool = True) -> Iterator[Vi
         context = chromium.new_context(**options)
         context.set_default_timeout(30_000)
         contexts.append(context)
-        if script:
-            context.add_init_script(script)
+        context.add_init_script(TAP + script)
         opened.append(BattlePage(context.new_page(), url))
         return opened[-1].open(agree=agree)
 

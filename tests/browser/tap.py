@@ -20,6 +20,7 @@ TAP = """
     const url = String(given[0]?.url ?? given[0]);
     note('sent', url, String(given[1]?.body ?? ''));
     const response = await plain(...given);
+    note('status', url, String(response.status));
     note('headers', url, JSON.stringify([...response.headers]));
     if (response.body) (async () => {
       const reader = response.clone().body.getReader();
@@ -35,11 +36,20 @@ TAP = """
 })();
 """
 
+# Every event that was let into the queue is over. While one is running, Gradio drops the same button's next.
+SETTLED = """() => {
+  const joins = window.__seen.filter(([, url]) => url.includes('/queue/join'));
+  const of = (wanted, text) => joins.filter((one) => one[0] === wanted && (!text || one[2] === text)).length;
+  const streams = window.__seen.filter(([kind, url]) => kind === 'received' && url.includes('/queue/data'));
+  const over = streams.map((one) => one[2]).join('').split('"process_completed"').length - 1;
+  return of('sent') === of('status') && of('status', '200') === over;
+}"""
+
 Entry = tuple[str, str, str]
 
 
 def received(page: Page) -> list[Entry]:
-    """Everything so far, as (sent, headers or received; address; text)."""
+    """Everything so far, as (sent, status, headers or received; address; text)."""
     return [cast(Entry, tuple(entry)) for entry in page.evaluate("() => window.__seen")]
 
 
@@ -57,4 +67,5 @@ def replies(entries: list[Entry]) -> list[Reply]:
 
 def answer(pane: Any) -> str:
     """The text of the last message in a pane's value."""
-    return str(pane["value"][-1]["content"][0]["text"])
+    messages = pane["value"] if isinstance(pane, dict) else pane
+    return str(messages[-1]["content"][0]["text"])

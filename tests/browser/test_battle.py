@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from support import Server
 
 from browser.pages import Visit
-from browser.tap import PANE_A, PANE_B, TAP, answer, received, replies
+from browser.tap import PANE_A, PANE_B, answer, received, replies
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -25,7 +25,7 @@ def test_both_answers_stream_and_votes_wait_until_both_are_complete(visit: Visit
 
 
 def test_both_answers_begin_in_the_same_frame_of_one_stream(visit: Visit) -> None:
-    page = visit(script=TAP)
+    page = visit()
     page.ask_and_wait("A short one")
     page.ask_and_wait("A longer one")
     turns = [reply for reply in replies(received(page.page)) if len(reply.frames(PANE_A)) > 1]

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Response, expect
 from support import canaries_of
 
 from browser.pages import VOTES, BattlePage, Visit
-from browser.tap import TAP, Entry, received
+from browser.tap import Entry, received
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -28,7 +28,7 @@ def canaries(catalog: Path) -> tuple[str, ...]:
 def test_twenty_battles_tell_nothing_before_their_votes_and_the_names_after(
     visit: Visit, canaries: tuple[str, ...]
 ) -> None:
-    page = visit(script=TAP)
+    page = visit()
     for number in range(BATTLES):
         done = len(received(page.page))
         _play(page, number)
@@ -66,13 +66,12 @@ def test_no_file_of_the_page_names_a_contestant(visit: Visit, canaries: tuple[st
 
 
 def test_the_page_fetches_in_no_other_way_than_the_one_that_is_watched(visit: Visit) -> None:
-    page = visit(script=TAP, agree=False)
+    page = visit(agree=False)
+    page.page.goto("about:blank")  # what the first visit asked for is no more
     kinds: list[tuple[str, str]] = []
     page.page.on("request", lambda request: kinds.append((request.resource_type, request.url)))
     page.page.on("websocket", lambda socket: kinds.append(("websocket", socket.url)))
-    page.page.reload()
-    page.consent.check()
-    page.ask_and_wait("Hello")
+    page.open().ask_and_wait("Hello")
     page.vote("a")
     sent = [url for kind, url, _ in received(page.page) if kind == "sent"]
     fetched = [url for kind, url in kinds if kind == "fetch"]

@@ -19,8 +19,8 @@ MINUTES_FOR_TWO_SMALL_MODELS = 4
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The default catalogue, its weights in the usual cache."""
-    with serving(tmp_path_factory.mktemp("real"), PACE_CHARS=0) as server:
+    """The default catalogue, its weights in the usual cache or fetched into it."""
+    with serving(tmp_path_factory.mktemp("real"), seconds=300, PACE_CHARS=0) as server:
         yield server
 
 
