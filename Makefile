@@ -1,5 +1,7 @@
 # Two commands do everything: `make serve` starts the arena, `make test` proves it. Both make their own .venv.
-PYTHON ?= python3
+# The first of these that is new enough; `make PYTHON=…` chooses another.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -24,11 +26,14 @@ bench: $(VENV)/.dev  ## programs that print ratios against a baseline of the sam
 	@for program in tests/bench/bench_*.py; do echo "== $$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done
 
 browser: $(VENV)/.dev  # Debian's chromium where there is one, else Playwright's own; without either the tests say so
-	@command -v chromium >/dev/null || $(BIN)/playwright install chromium || echo "no Chromium: browser tests will be skipped"
+	@command -v chromium >/dev/null || timeout 300 $(BIN)/playwright install chromium \
+	  || echo "no Chromium: browser tests will be skipped"
 
 $(VENV)/bin/pip:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paddock needs Python 3.11 or newer; set PYTHON=python3.12, say.")'
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "Paddock needs Python 3.11 or newer; make PYTHON=/path/to/python3.12, say."; exit 1; }
+	@# Debian's Python has no ensurepip without python3-venv: pip, which is there, helps itself in.
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || \
+	  { $(PYTHON) -m venv --without-pip --clear $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 
 $(VENV)/.serve: requirements.txt | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt

@@ -20,12 +20,11 @@ def main() -> None:
     # An orderly stop: what was submitted is written, and the engines' processes end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = load_settings()
+    settings.check_address()
+    settings.reach_ourselves_directly()
     with open_services(settings) as services:
         demo, options = build_site(services)
-        try:
-            demo.launch(**options, prevent_thread_lock=True)
-        except OSError:
-            sys.exit(f"Port {settings.port} of {settings.listen} is taken; set ARENA_PORT.")
+        demo.launch(**options, prevent_thread_lock=True)
         services.pool.start()
         print(f"{settings.title} is open at {demo.local_url}", flush=True)  # noqa: T201
         try:

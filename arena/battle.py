@@ -14,14 +14,17 @@ from random import Random
 
 from arena.gate import Gate, Waiting
 from arena.pairing import draw_pair
-from arena.prompts import clean_prompt, fits
+from arena.prompts import PromptError, clean_prompt, fits
 from arena.turn import Limits, Residents, Turns
-from arena.view import View, read_view
+from arena.view import View
 from db import queries
 from db.outcome import Outcome
 from db.session import Database, Session
 from db.tables import Battle, Contestant, Turn
+from db.votes import record_vote
 from models.catalog import ModelSpec
+
+HEARTBEAT_TICKS = 8
 
 
 class NotEnoughModels(Exception):
@@ -48,13 +51,14 @@ class Battles:
         self._limits = limits
         self._rng = rng
         self._now = now
-        self._turns = Turns(database, residents, limits)
+        self._turns = Turns(database, residents, limits, now)
         self._gate = Gate(limits.max_battles, limits.max_waiting)
 
     async def ask(self, battle_id: str | None, voter: str, prompt: str) -> AsyncGenerator[View | Waiting, None]:
         """Begin a battle, or add a turn to the voter's open one, and stream both answers.
 
-        Raises `PromptError`, `Busy`, `NotEnoughModels`, `ConversationFull` or `Refused` before anything is stored.
+        Raises `PromptError`, `Busy`, `AlreadyInside`, `NotEnoughModels`, `ConversationFull` or `Refused`
+        before anything is stored.
         """
         prompt = clean_prompt(prompt, self._limits.max_prompt_chars)
 
@@ -71,9 +75,13 @@ class Battles:
                 yield view
 
     async def regenerate(self, battle_id: str, voter: str) -> AsyncGenerator[View | Waiting, None]:
-        """Answer the last prompt once more, on both sides. Raises `Busy` or `Refused`."""
+        """Answer the last prompt once more, on both sides.
+
+        Raises `Busy`, `AlreadyInside`, `NotEnoughModels` or `Refused` before anything is stored.
+        """
 
         async def store() -> Turn:
+            await asyncio.to_thread(self._check_present, battle_id, voter)
             seed, now, most = self._seed(), self._now(), self._limits.max_regenerations
             return await self._stored(lambda session: queries.regenerate(session, battle_id, voter, seed, now, most))
 
@@ -81,24 +89,29 @@ class Battles:
             async for view in views:
                 yield view
 
-    def stop(self, battle_id: str, voter: str) -> None:
-        """End what is being generated, on both sides. Raises `Refused` for another's battle."""
-        with self._db.read() as session:
-            queries.own_battle(session, battle_id, voter)
-        self._turns.stop(battle_id)
+    async def stop(self, battle_id: str, voter: str) -> View:
+        """End what is being generated, on both sides. Raises `Refused` for another's battle.
+
+        Where nothing is generated although the row says so (its end could not be written), the row is freed.
+        """
+        view = await asyncio.to_thread(self.view, battle_id, voter)
+        if self._turns.stop(battle_id) or view.status != "generating":
+            return view
+        now = self._now()
+        await asyncio.wrap_future(self._db.submit(lambda session: queries.stop_orphans(session, now, battle_id)))
+        return await asyncio.to_thread(self.view, battle_id, voter)
 
     async def vote(self, battle_id: str, voter: str, outcome: Outcome) -> View:
         """Store the vote and answer with the reveal, built from the committed row. Raises `Refused`."""
         now, window = self._now(), self._limits.vote_window
         await asyncio.wrap_future(
-            self._db.submit(lambda session: queries.record_vote(session, battle_id, voter, outcome, now, window))
+            self._db.submit(lambda session: record_vote(session, battle_id, voter, outcome, now, window))
         )
         return await asyncio.to_thread(self.view, battle_id, voter)
 
     def view(self, battle_id: str, voter: str) -> View:
         """The battle as its committed rows say. Raises `Refused` for another's battle."""
-        with self._db.read() as session:
-            return read_view(session, battle_id, voter, self._limits.max_regenerations)
+        return self._turns.view(battle_id, voter)
 
     def unfinished(self, voter: str) -> View | None:
         """The voter's newest battle that waits for a vote, if any: what a reloaded page goes on with."""
@@ -108,9 +121,13 @@ class Battles:
 
     async def _in_turn(self, store: Callable[[], Awaitable[Turn]], voter: str) -> AsyncGenerator[View | Waiting, None]:
         """Wait in line, store the turn, stream it."""
-        with self._gate.stand_in_line() as ahead:
+        with self._gate.stand_in_line(voter) as ahead:
+            ticks, told = 0, 0
             while others := ahead():
-                yield Waiting(others)
+                # What has not changed is said again only to notice that the visitor has left.
+                if others != told or ticks % HEARTBEAT_TICKS == 0:
+                    yield Waiting(others)
+                ticks, told = ticks + 1, others
                 await asyncio.sleep(self._limits.tick_seconds)
             turn = await store()
             async with aclosing(self._turns.generate(turn, voter)) as views:
@@ -121,7 +138,8 @@ class Battles:
         specs = self._residents.ready()
         if len(specs) < 2:
             raise NotEnoughModels
-        self._check_fit([turn.prompt])
+        if not self._fits([turn.prompt]):
+            raise PromptError("too_long_for_models")
         counts = await asyncio.to_thread(self._battle_counts)
         draw = draw_pair(sorted(spec.fingerprint for spec in specs), counts, self._rng)
         battle = Battle(
@@ -145,7 +163,9 @@ class Battles:
         view = await asyncio.to_thread(self.view, battle_id, voter)
         prompts = [exchange.prompt for exchange in view.exchanges]
         answers = [max(exchange.a, exchange.b, key=len) for exchange in view.exchanges]
-        self._check_fit([*prompts, *answers, turn.prompt])
+        if not self._fits([*prompts, *answers, turn.prompt]):
+            raise ConversationFull
+        await asyncio.to_thread(self._check_present, battle_id, voter)
         most = self._limits.max_turns
 
         def work(session: Session) -> Turn:
@@ -163,11 +183,17 @@ class Battles:
             writing.add_done_callback(self._turns.abandon)
             raise
 
-    def _check_fit(self, texts: list[str]) -> None:
+    def _fits(self, texts: list[str]) -> bool:
         # All contestants count, not only the pair: a limit must not tell who is playing.
-        for spec in self._residents.ready():
-            if not fits(texts, spec.context, spec.sampling.max_tokens):
-                raise ConversationFull
+        return all(fits(texts, spec.context, spec.sampling.max_tokens) for spec in self._residents.ready())
+
+    def _check_present(self, battle_id: str, voter: str) -> None:
+        """Raise `NotEnoughModels` while one of the pair can't answer: to begin would make the battle void."""
+        ready = {spec.fingerprint for spec in self._residents.ready()}
+        with self._db.read() as session:
+            battle = queries.own_battle(session, battle_id, voter)
+            if not {battle.contestant_a, battle.contestant_b} <= ready:
+                raise NotEnoughModels
 
     def _battle_counts(self) -> dict[tuple[str, str], int]:
         with self._db.read() as session:

@@ -67,9 +67,10 @@ def settings() -> None:
 
     with _kindly():
         loaded = load_settings()
+        in_force = {"host": loaded.listen, "database_url": loaded.database}
         for name, field in type(loaded).model_fields.items():
             variable = str(field.validation_alias or PREFIX + name.upper())
-            typer.echo(f"{variable}={getattr(loaded, name)}")
+            typer.echo(f"{variable}={in_force.get(name, getattr(loaded, name))}")
             typer.echo(f"    {field.description}")
 
 

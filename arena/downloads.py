@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from arena.exports import VOTE_FIELDS, leaderboard_text, votes_rows, write_csv, write_jsonl, write_text
+from arena.exports import TEXT_FIELD, VOTE_FIELDS, leaderboard_text, votes_rows, write_csv, write_jsonl, write_text
 from arena.leaderboard import Leaderboard
 from db.session import Database
 from models.catalog import ModelSpec
@@ -33,7 +33,7 @@ class Downloads:
         """All votes, as CSV or JSONL by the path's ending; `texts` adds prompts and answers. The number of votes."""
         rows = votes_rows(self.database, self.catalog, self.pseudonym_key, texts=texts)
         if path.suffix == ".csv":
-            return write_csv(path, (*VOTE_FIELDS, "conversation") if texts else VOTE_FIELDS, rows)
+            return write_csv(path, (*VOTE_FIELDS, TEXT_FIELD) if texts else VOTE_FIELDS, rows)
         return write_jsonl(path, rows)
 
     @property

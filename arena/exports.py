@@ -20,8 +20,9 @@ from rich.table import Table
 from rich.text import Text
 
 from arena.leaderboard import Standing, entrants, model_labels
-from db.queries import VoteRow, contestants, texts_of, votes_after
+from db.queries import contestants
 from db.session import Database
+from db.votes import VoteRow, texts_of, votes_after
 from models.catalog import ModelSpec
 
 LEADERBOARD_FIELDS = (

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from arena.ratings import PRIOR_DRAWS, START, Rating, Tally, bradley_terry, elo
 from db.outcome import Outcome
-from db.queries import VoteRow, contestants, votes_after
+from db.queries import contestants
 from db.session import Database
 from db.tables import Contestant
+from db.votes import VoteRow, votes_after
 from models.catalog import ModelSpec
 
 ENOUGH_VOTES = 30

@@ -1,7 +1,7 @@
 """Two streams in, one common cadence out, so that speed does not give a model away.
 
 Both sides start together and grow by the same number of characters a tick; whichever side is slower
-holds both, and the end is shown for both at once.
+holds both, also after it has ended, and the end is shown for both at once.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from arena.prompts import visible_text
 from models.chat import Done, Event, Failed, Side, Text
 
 TICK_SECONDS = 0.25
+SLOWEST = 4  # a model under a quarter of the pace does show, or the other side would take minutes
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ async def pace(
 ) -> AsyncGenerator[Frame, None]:
     """Fill `answers` from `events` and yield a frame every `tick` seconds, the last one complete.
 
-    `chars_per_second` 0 shows whatever is there. A failed side ends the stream at the next tick.
+    `chars_per_second` 0 shows whatever is there. A failed side ends the stream, without a frame.
     """
 
     async def fill() -> None:
@@ -68,7 +69,7 @@ async def pace(
 
     filling = asyncio.create_task(fill())
     clock = asyncio.get_running_loop().time
-    start, ticks, released = clock(), 0, 0
+    start, ticks, release = clock(), 0, _Release(answers, chars_per_second * tick)
     try:
         while True:
             # Frames follow the clock, never the models: the server reports how long each one took.
@@ -76,10 +77,11 @@ async def pace(
             await asyncio.sleep(max(0.0, start + ticks * tick - clock()))
             if filling.done():
                 filling.result()
-            released = _release(answers, released, chars_per_second * tick)
-            frame = _frame(answers, released)
+            if any(answer.failure for answer in answers.values()):
+                return  # before a frame: the side that did not fail must not be seen to go on
+            frame = _frame(answers, release.next())
             yield frame
-            if frame.complete or any(answer.failure for answer in answers.values()):
+            if frame.complete:
                 return
     finally:
         filling.cancel()
@@ -87,14 +89,29 @@ async def pace(
             await filling
 
 
-def _release(answers: Mapping[Side, Answer], released: int, step: float) -> int:
-    """The number of characters both sides may show now; never less than before."""
-    lengths = {side: len(answer.visible) for side, answer in answers.items()}
-    if not step:
-        return max(lengths.values())
-    running = [lengths[side] for side, answer in answers.items() if answer.end is None]
-    limit = min(running) if running else max(lengths.values())
-    return max(released, min(released + max(1, round(step)), limit))
+class _Release:
+    """How many characters of both sides may be seen; grows by at most `step` a tick (0: by whatever is there)."""
+
+    def __init__(self, answers: Mapping[Side, Answer], step: float) -> None:
+        self._answers = answers
+        self._step = step
+        self._released = 0
+        self._ticks = 0
+        self._pace: float | None = None
+
+    def next(self) -> int:
+        lengths = {side: len(answer.visible) for side, answer in self._answers.items()}
+        running = [lengths[side] for side, answer in self._answers.items() if answer.end is None]
+        if not self._step:
+            return max(lengths.values())
+        limit = min(running) if running else max(lengths.values())
+        if self._pace is None and len(running) < len(lengths) and self._released:
+            # One side is over: to go faster from now on would say that it was the slow one.
+            self._pace = max(self._released / self._ticks, self._step / SLOWEST)
+        self._ticks += limit > 0
+        step = self._step if self._pace is None else self._pace
+        self._released = max(self._released, min(self._released + max(1, round(step)), limit))
+        return self._released
 
 
 def _frame(answers: Mapping[Side, Answer], released: int) -> Frame:

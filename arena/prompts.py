@@ -13,7 +13,7 @@ _KEPT_CONTROLS = "\n\t"
 
 
 class PromptError(Exception):
-    """A prompt was refused; `reason` is 'empty' or 'too_long'."""
+    """A prompt was refused; `reason` is 'empty', 'too_long' or 'too_long_for_models'."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +17,8 @@ from db.session import DatabaseProblem, sqlite_path
 from models.catalog import DEFAULT_CATALOG
 
 PREFIX = "ARENA_"
+SECRET_CHARS = 16
+NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY
 
 
 class SettingsError(Exception):
@@ -50,6 +55,18 @@ class Settings(BaseSettings):
     )
     provisional_votes: int = Field(default=30, ge=0, description="Votes under which a rating is provisional")
     space_host: str = Field(default="", validation_alias="SPACE_HOST", description="Set by a Hugging Face Space")
+
+    @field_validator("data", "cache", "catalog")
+    @classmethod
+    def _home(cls, value: Path) -> Path:
+        return value.expanduser()
+
+    @field_validator("secret")
+    @classmethod
+    def _is_long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SECRET_CHARS:
+            raise ValueError(f"must have at least {SECRET_CHARS} characters, or be empty")
+        return value
 
     @field_validator("origins", mode="before")
     @classmethod
@@ -91,9 +108,22 @@ class Settings(BaseSettings):
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data / 'arena.db'}"
 
-    @property
-    def weights(self) -> Path:
-        return self.cache.expanduser()
+    def check_address(self) -> None:
+        """Raise `SettingsError` where the arena can't listen at its address; say what to change."""
+        try:
+            with socket.create_server((self.listen, self.port), family=_family(self.listen)):
+                pass
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise SettingsError(f"Port {self.port} of {self.listen} is taken; set ARENA_PORT.") from error
+            reason = error.strerror or str(error)
+            raise SettingsError(f"{PREFIX}HOST={self.listen}, port {self.port}: {reason}.") from error
+
+    def reach_ourselves_directly(self) -> None:
+        """Whatever proxy is set: Gradio asks its own address whether it has started."""
+        for name in ("NO_PROXY", "no_proxy"):
+            others = [os.environ[name]] if os.environ.get(name) else []
+            os.environ[name] = ",".join([*others, "localhost", "127.0.0.1", self.listen])
 
     def voter_secret(self) -> bytes:
         """The key that signs cookies and makes pseudonyms; made at the first start and kept readable by us alone.
@@ -104,10 +134,10 @@ class Settings(BaseSettings):
             return given.encode()
         path = self.data / "secret"
         try:
-            if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-                    file.write(secrets.token_hex(32))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # It may have been made before, or by another process at this very moment.
+            with suppress(FileExistsError), os.fdopen(os.open(path, NEW_FILE, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
             kept = path.read_text().strip().encode()
         except OSError as error:
             raise SettingsError(
@@ -117,6 +147,10 @@ class Settings(BaseSettings):
         if not kept:  # a kill between making and writing it: anybody could sign with nothing
             raise SettingsError(f"The voters' secret {path} is empty; delete the file, and a new one is made.")
         return kept
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def load_settings() -> Settings:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from arena.pacing import TICK_SECONDS, Answer, Frame, pace
@@ -54,35 +54,38 @@ class _Outcome:
 class Turns:
     """Generates turns for all visitors of this process."""
 
-    def __init__(self, database: Database, residents: Residents, limits: Limits) -> None:
+    def __init__(self, database: Database, residents: Residents, limits: Limits, now: Callable[[], datetime]) -> None:
         self._db = database
+        self._now = now
         self._residents = residents
         self._limits = limits
         self._stops: dict[str, asyncio.Event] = {}
 
-    def stop(self, battle_id: str) -> None:
-        """End both sides of what this battle is generating, at the next tick."""
+    def stop(self, battle_id: str) -> bool:
+        """End both sides of what this battle is generating, at the next tick; False where nothing is."""
         if stop := self._stops.get(battle_id):
             stop.set()
+        return stop is not None
 
     def abandon(self, storing: Future[Turn]) -> None:
         """Stop a turn that nobody waits for, should its commit have come through."""
         if storing.cancelled() or storing.exception() is not None:
             return
-        turn, now, nothing = storing.result(), datetime.now(UTC), queries.Side("", None, None)
+        turn, now, nothing = storing.result(), self._now(), queries.Side("", None, None)
         key = (turn.battle_id, turn.position, turn.attempt)
         self._db.submit(lambda session: queries.stop_turn(session, key, nothing, nothing, now))
 
     async def generate(self, turn: Turn, voter: str) -> AsyncGenerator[View, None]:
         """Stream a turn that is already stored as generating; the last view is the committed row's.
 
-        However it ends (done, stopped, failed, too late, the page closed), the row says so afterwards.
+        However it ends (done, stopped, failed, too late, the page closed), the row says so afterwards;
+        where it can't be written, `DatabaseProblem` is raised and `Battles.stop` frees the battle later.
         """
         answers: dict[Side, Answer] = {"a": Answer(), "b": Answer()}
         stop = self._stops[turn.battle_id] = asyncio.Event()
         outcome = _Outcome()
         try:
-            before = await asyncio.to_thread(self._view, turn.battle_id, voter)
+            before = await asyncio.to_thread(self.view, turn.battle_id, voter)
             yield before
             async with aclosing(self._frames(turn, before.exchanges[:-1], answers, stop, outcome)) as frames:
                 async for frame in frames:
@@ -93,7 +96,7 @@ class Turns:
         finally:
             del self._stops[turn.battle_id]
             await self._settle(turn, answers, outcome)
-        yield await asyncio.to_thread(self._view, turn.battle_id, voter)
+        yield await asyncio.to_thread(self.view, turn.battle_id, voter)
 
     async def _frames(
         self,
@@ -111,7 +114,8 @@ class Turns:
             async for frame in paced:
                 yield frame
                 outcome.complete = frame.complete
-                if clock() > deadline and not frame.complete:
+                # The models' time, not the pace's: an answer that is there is only shown slowly.
+                if clock() > deadline and any(answer.end is None for answer in answers.values()):
                     outcome.failure = f"no answer within {self._limits.answer_seconds:g} s"
                 if stop.is_set() or outcome.failure:
                     return
@@ -143,7 +147,7 @@ class Turns:
         a, b = _side(answers["a"]), _side(answers["b"])
         reasons = [outcome.failure, *(answer.failure for answer in answers.values())]
         failure = "; ".join(reason for reason in reasons if reason)
-        now = datetime.now(UTC)
+        now = self._now()
         if failure:
             log.warning("battle %s is void: %s", turn.battle_id, failure)
             work = self._db.submit(lambda session: queries.fail_turn(session, key, a, b, now, failure))
@@ -154,7 +158,8 @@ class Turns:
         # However often the visitor's task is cancelled: the row is written.
         await asyncio.shield(asyncio.wrap_future(work))
 
-    def _view(self, battle_id: str, voter: str) -> View:
+    def view(self, battle_id: str, voter: str) -> View:
+        """The battle as its committed rows say. Raises `Refused` for another's battle."""
         with self._db.read() as session:
             return read_view(session, battle_id, voter, self._limits.max_regenerations)
 

@@ -9,6 +9,7 @@ from arena.prompts import visible_text
 from db import queries
 from db.outcome import Outcome
 from db.tables import Contestant, Turn
+from db.votes import vote_on
 
 if TYPE_CHECKING:
     from db.session import Session
@@ -56,7 +57,7 @@ def read_view(session: Session, battle_id: str, voter: str, max_regenerations: i
     exchanges = tuple(_exchange(turn) for turn in turns)
     can_regenerate = battle.status in ("open", "stopped") and turns[-1].attempt < max_regenerations
     view = View(battle_id, battle.status, exchanges, can_regenerate)
-    vote = queries.vote_on(session, battle_id)
+    vote = vote_on(session, battle_id)
     if vote is None:
         return view
     a, b = (_revealed(session.get_one(Contestant, key)) for key in (battle.contestant_a, battle.contestant_b))

@@ -11,20 +11,22 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
+from threading import Lock
 from urllib.parse import urlsplit
 
 from starlette.background import BackgroundTask
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arena.downloads import Downloads
+from arena.exports import ExportError
 from arena.voters import COOKIE, Voters
+from db.session import DatabaseProblem
 
 MAX_BODY = 64 * 1024
 TOO_LARGE = "The prompt is too long; please shorten it."
@@ -48,17 +50,14 @@ class Site:
 
     origins: tuple[str, ...] = ()
     on_space: bool = False
-
-    @property
-    def secure(self) -> bool:
-        return self.on_space or any(origin.startswith("https://") for origin in self.origins)
+    listen: str = "127.0.0.1"
 
     def knows_host(self, host: str) -> bool:
         """Whether a Host header names this arena; a foreign name that resolves to us is an attack."""
-        return _is_local(host) or any(urlsplit(origin).netloc == host for origin in self.origins)
+        return _is_local(host) or _name(host) == self.listen or any(_netloc(own) == host for own in self.origins)
 
     def knows_origin(self, origin: str, host: str) -> bool:
-        return origin in self.origins or urlsplit(origin).netloc == host
+        return origin in self.origins or _netloc(origin) == host
 
 
 class Guard:
@@ -124,16 +123,17 @@ class Guard:
                 for name, value in self._headers.items():
                     response[name] = value
                 if newcomer:
-                    response.append("set-cookie", self._cookie())
+                    response["cache-control"] = "no-store"
+                    response.append("set-cookie", self._cookie(_is_secure(scope, headers)))
             await send(message)
 
         return decorated
 
-    def _cookie(self) -> str:
+    def _cookie(self, secure: bool) -> str:
         cookie = f"{COOKIE}={self._voters.issue()}; Path=/; HttpOnly; Max-Age={YEAR}"
         if self._site.on_space:  # a Space is shown inside a frame of another site
             return f"{cookie}; Secure; SameSite=None; Partitioned"
-        return f"{cookie}; SameSite=Lax" + ("; Secure" if self._site.secure else "")
+        return f"{cookie}; SameSite=Lax" + ("; Secure" if secure else "")
 
 
 def voter_of(request: Request, voters: Voters) -> str | None:
@@ -142,15 +142,30 @@ def voter_of(request: Request, voters: Voters) -> str | None:
 
 
 def read_cookie(header: str) -> str | None:
+    # Not the standard library's parser: it gives up at a neighbor's cookie that is not quite proper.
+    return cookie_parser(header).get(COOKIE)
+
+
+def _is_secure(scope: Scope, headers: Headers) -> bool:
+    return scope["scheme"] == "https" or headers.get("x-forwarded-proto", "") == "https"
+
+
+def _netloc(origin: str) -> str | None:
     try:
-        morsel = SimpleCookie(header).get(COOKIE)
-    except CookieError:
+        return urlsplit(origin).netloc
+    except ValueError:  # brackets that hold no address
         return None
-    return morsel.value if morsel else None
+
+
+def _name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_local(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
+    name = _name(host)
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -209,6 +224,7 @@ class _CappedBody:
 
 def routes(downloads: Downloads, ready: Callable[[], int]) -> list[Route]:
     """Our own addresses beside Gradio's: a health check, and the files of the Leaderboard page."""
+    writing = Lock()
 
     async def health(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok", "ready": ready()})
@@ -219,7 +235,13 @@ def routes(downloads: Downloads, ready: Callable[[], int]) -> list[Route]:
             return _plain("Not found.", 404)
         folder = tempfile.TemporaryDirectory(prefix="paddock-")
         path = Path(folder.name) / name
-        downloads.write(name, path)
+        try:
+            with writing:  # one at a time: each holds a whole export
+                downloads.write(name, path)
+        except (ExportError, DatabaseProblem) as error:
+            folder.cleanup()
+            log.warning("download of %s: %s", name, error)
+            return _plain("The file can't be written now; please try again later.", 503)
         return FileResponse(path, filename=name, background=BackgroundTask(folder.cleanup))
 
-    return [Route("/healthz", health), Route("/download/{name}", download)]
+    return [Route("/healthz", health), Route("/download/{name}", download, methods=["GET"])]

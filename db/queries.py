@@ -1,19 +1,19 @@
-"""Every read and write, named as one says it. Writers take the moment as an argument and never ask a clock."""
+"""Contestants and battles: every read and write, named as one says it.
+
+Writers take the moment as an argument and never ask a clock.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from db.outcome import Outcome, Refusal, Refused
-from db.tables import Battle, BattleStatus, Contestant, Counter, Turn, Vote
-
-VOTES = "votes"
+from db.outcome import Refusal, Refused
+from db.tables import Battle, BattleStatus, Contestant, Turn
 
 
 @dataclass(frozen=True)
@@ -25,27 +25,16 @@ class Side:
     tokens: int | None
 
 
-@dataclass(frozen=True)
-class VoteRow:
-    """One vote as ratings read it; `a` and `b` are contestants' fingerprints."""
-
-    sequence: int
-    battle_id: str
-    voter: str
-    a: str
-    b: str
-    outcome: Outcome
-    turns: int
-    created_at: datetime
-
-
 # -- contestants ---------------------------------------------------------------------------------
 
 
 def enrol(session: Session, contestant: Contestant) -> None:
-    """Remember a contestant under its fingerprint; one that is known already stays as it was."""
-    if session.get(Contestant, contestant.fingerprint) is None:
+    """Remember a contestant under its fingerprint; of one that is known only what it is called may change."""
+    known = session.get(Contestant, contestant.fingerprint)
+    if known is None:
         session.add(contestant)
+    else:
+        known.name, known.license, known.url = contestant.name, contestant.license, contestant.url
 
 
 def contestants(session: Session) -> Sequence[Contestant]:
@@ -80,13 +69,13 @@ def own_battle(session: Session, battle_id: str, voter: str) -> Battle:
 
 
 def waiting_battle(session: Session, voter: str, since: datetime) -> str | None:
-    """The id of the voter's newest battle that is open or stopped and ended after `since`."""
-    return session.scalar(
-        select(Battle.id)
-        .where(Battle.voter == voter, Battle.status.in_(("open", "stopped")), Battle.finished_at >= since)
-        .order_by(Battle.created_at.desc())
-        .limit(1)
+    """The id of the voter's newest battle, if it is open or stopped and ended after `since`."""
+    newest = session.scalar(
+        select(Battle).where(Battle.voter == voter).order_by(Battle.created_at.desc(), Battle.id).limit(1)
     )
+    if newest is None or newest.status not in ("open", "stopped"):
+        return None
+    return newest.id if newest.finished_at is not None and newest.finished_at >= since else None
 
 
 def turns_of(session: Session, battle_id: str) -> Sequence[Turn]:
@@ -144,12 +133,14 @@ def fail_turn(session: Session, key: tuple[str, int, int], a: Side, b: Side, now
     _end_turn(session, key, a, b, now, "failed", "void", failure)
 
 
-def stop_orphans(session: Session, now: datetime) -> int:
-    """Mark what a killed server was generating as stopped; the number of battles."""
-    session.execute(update(Turn).where(Turn.status == "generating").values(status="stopped", finished_at=now))
-    result = session.execute(
-        update(Battle).where(Battle.status == "generating").values(status="stopped", finished_at=now)
-    )
+def stop_orphans(session: Session, now: datetime, battle_id: str | None = None) -> int:
+    """Mark what nobody generates any more as stopped, everywhere or in one battle; the number of battles."""
+    turns = update(Turn).where(Turn.status == "generating")
+    battles = update(Battle).where(Battle.status == "generating")
+    if battle_id is not None:
+        turns, battles = turns.where(Turn.battle_id == battle_id), battles.where(Battle.id == battle_id)
+    session.execute(turns.values(status="stopped", finished_at=now))
+    result = session.execute(battles.values(status="stopped", finished_at=now))
     return int(result.rowcount)  # type: ignore[attr-defined]
 
 
@@ -174,12 +165,13 @@ def _end_turn(
 def _move(session: Session, battle_id: str, voter: str, allowed: tuple[BattleStatus, ...], to: BattleStatus) -> None:
     battle = own_battle(session, battle_id, voter)
     if battle.status not in allowed:
-        raise Refused(_why_not(battle))
+        raise Refused(why_not(battle))
     battle.status = to
     session.flush()
 
 
-def _why_not(battle: Battle) -> Refusal:
+def why_not(battle: Battle) -> Refusal:
+    """Why a battle in its present state takes no further step."""
     return {
         "generating": Refusal.UNFINISHED,
         "stopped": Refusal.STOPPED,
@@ -187,107 +179,3 @@ def _why_not(battle: Battle) -> Refusal:
         "voted": Refusal.ALREADY_VOTED,
         "open": Refusal.EXPIRED,
     }[battle.status]
-
-
-# -- votes ---------------------------------------------------------------------------------------
-
-
-def record_vote(
-    session: Session, battle_id: str, voter: str, outcome: Outcome, now: datetime, window: timedelta
-) -> None:
-    """Store the one vote of a battle.
-
-    The same voter with the same outcome again gets the same answer. Anything else on a battle that
-    is not open, not this voter's, or finished longer than `window` ago raises `Refused`.
-    """
-    won = session.execute(_WIN, {"one": battle_id, "by": voter, "since": now - window})
-    if won.rowcount == 1:  # type: ignore[attr-defined]
-        sequence = _count_up(session, VOTES)
-        row = {"battle_id": battle_id, "voter": voter, "outcome": outcome.value, "sequence": sequence}
-        session.execute(_VOTE, {**row, "created_at": now})
-        return
-    battle = own_battle(session, battle_id, voter)
-    stored = session.get(Vote, battle_id)
-    if stored is None or stored.outcome != outcome:
-        raise Refused(_why_not(battle))
-
-
-def vote_on(session: Session, battle_id: str) -> Vote | None:
-    return session.get(Vote, battle_id)
-
-
-def votes_after(session: Session, sequence: int) -> list[VoteRow]:
-    """Votes newer than a watermark, in the order of their commits; 0 gives all."""
-    # Counted for each vote by the primary key of turns: an empty refresh costs nothing.
-    turns = (
-        select(func.count())
-        .where(Turn.battle_id == Vote.battle_id, Turn.superseded.is_(False))
-        .correlate(Vote)
-        .scalar_subquery()
-    )
-    rows = session.execute(
-        select(
-            Vote.sequence,
-            Vote.battle_id,
-            Vote.voter,
-            Battle.contestant_a,
-            Battle.contestant_b,
-            Vote.outcome,
-            turns,
-            Vote.created_at,
-        )
-        .join(Battle, Battle.id == Vote.battle_id)
-        .where(Vote.sequence > sequence)
-        .order_by(Vote.sequence)
-    )
-    return [
-        VoteRow(number, battle_id, voter, a, b, Outcome(outcome), count, created_at)
-        for number, battle_id, voter, a, b, outcome, count, created_at in rows
-    ]
-
-
-def texts_of(session: Session, battle_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """For each battle its turns that count, as prompt and two answers."""
-    rows = session.scalars(
-        select(Turn)
-        .where(Turn.battle_id.in_(battle_ids), Turn.superseded.is_(False))
-        .order_by(Turn.battle_id, Turn.position)
-    )
-    texts: dict[str, list[dict[str, Any]]] = {battle_id: [] for battle_id in battle_ids}
-    for turn in rows:
-        texts[turn.battle_id].append({"prompt": turn.prompt, "answer_a": turn.answer_a, "answer_b": turn.answer_b})
-    return texts
-
-
-def _count_up(session: Session, name: str) -> int:
-    """Raise a counter; its row stays locked until the commit, so numbers follow the order of commits."""
-    value = session.execute(_RAISE, {"one": name}).scalar_one_or_none()
-    if value is None:
-        session.add(Counter(name=name, value=1))
-        session.flush()
-        return 1
-    return int(value)
-
-
-# The vote's statements, made once: many voters wait for them together. They pass by the session's
-# objects, so whoever reads a battle afterwards reads it anew.
-_AROUND = {"synchronize_session": False}
-_WIN = (
-    update(Battle)
-    .where(
-        Battle.id == bindparam("one"),
-        Battle.voter == bindparam("by"),
-        Battle.status == "open",
-        Battle.finished_at >= bindparam("since"),
-    )
-    .values(status="voted")
-    .execution_options(**_AROUND)
-)
-_RAISE = (
-    update(Counter)
-    .where(Counter.name == bindparam("one"))
-    .values(value=Counter.value + 1)
-    .returning(Counter.value)
-    .execution_options(**_AROUND)
-)
-_VOTE = insert(Vote)

@@ -26,6 +26,8 @@ def open_database(url: str) -> Database:
     damaged file, or a schema newer than this code.
     """
     path = sqlite_path(url)
+    if path.is_dir():
+        raise DatabaseProblem(f"The database {path} is a folder; ARENA_DATABASE_URL must name a file.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Votes and prompts are private: nobody else on this machine may read them.

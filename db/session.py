@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from filelock import FileLock, Timeout
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Session  # part of what this module offers
 
 GROUP_SIZE = 64
@@ -45,8 +46,12 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with Session(self._reader) as session:
-            yield session
+        """A session that can't write. Raises `DatabaseProblem` where the file can't be read."""
+        try:
+            with Session(self._reader) as session:
+                yield session
+        except (DatabaseError, PoolTimeout) as error:
+            raise DatabaseProblem(f"The database {self.path} can't be read: {error}.") from error
 
     def submit(self, work: Callable[[Session], T]) -> Future[T]:
         """Queue `work` for the writer; the future resolves after its commit reached the disk.
@@ -196,11 +201,11 @@ def _engine(url: str, *, writable: bool) -> Engine:
 
 def check_integrity(database: Database) -> None:
     """Raise `DatabaseProblem` where SQLite finds a damaged page; counting rows would not notice it."""
-    try:
-        with database.read() as session:
+    with database.read() as session:
+        try:
             verdict = session.execute(text("PRAGMA quick_check")).scalar_one()
-    except DatabaseError as error:
-        verdict = str(error.orig)
+        except DatabaseError as error:
+            verdict = str(error.orig)
     if verdict != "ok":
         raise DatabaseProblem(
             f"The database {database.path} is damaged ({verdict.splitlines()[0]}); "

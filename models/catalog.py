@@ -147,14 +147,17 @@ def load_catalog(path: Path = DEFAULT_CATALOG) -> tuple[ModelSpec, ...]:
     return tuple(specs)
 
 
-def _read_entry(path: Path, number: int, entry: dict[str, object]) -> ModelSpec:
-    name = entry.get("id", f"number {number}") if isinstance(entry, dict) else f"number {number}"
+def _read_entry(path: Path, number: int, entry: object) -> ModelSpec:
+    if not isinstance(entry, dict):
+        raise CatalogError(f"The catalogue {path}, model number {number}: an entry is a [[model]] table.")
+    name = entry.get("id", f"number {number}")
     try:
         spec = ModelSpec.model_validate(entry)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "entry"
-        raise CatalogError(f"The catalogue {path}, model {name}: {field}: {first['msg']}.") from error
+        field = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        raise CatalogError(f"The catalogue {path}, model {name}: {field + ': ' if field else ''}{what}.") from error
     return _anchor_folders(spec, path.parent)
 
 

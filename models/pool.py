@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import Literal, Protocol
 from models.catalog import ModelSpec, Weights
 from models.chat import ChatModel
 from models.fetch import FetchError, Report, fetch
+from models.local.cores import available_cores
 from models.local.worker import LoadFailed, WorkerModel
 from models.scripted import ScriptedModel
 
@@ -68,8 +68,8 @@ Load = Callable[[ModelSpec, Path | None, int], Resident]
 Fetch = Callable[[Weights, Path, Report], Path]
 
 
-def load_worker(spec: ModelSpec, weights: Path | None, threads: int) -> Resident:
-    return WorkerModel(spec, weights, threads=threads)
+def load_worker(spec: ModelSpec, weights: Path | None, threads: int, *, slots: int = 4) -> Resident:
+    return WorkerModel(spec, weights, threads=threads, slots=slots)
 
 
 class Pool:
@@ -85,14 +85,14 @@ class Pool:
         fetch: Fetch = fetch,
         patience: Patience | None = None,
     ) -> None:
-        """`cache` is the weights' folder, `cores` the CPU cores all engines share (None: this machine's)."""
+        """`cache` is the weights' folder, `cores` the CPU cores all engines share (None: all we may use)."""
         self._cache = cache
         self._load_model = load
         self._fetch_file = fetch
         self._patience = patience or Patience()
         # Engines with more threads than cores wait for each other in spin locks: 1 token per second.
         engines = sum(spec.engine != "scripted" for spec in specs)
-        self._threads = max(1, (cores or os.cpu_count() or 1) // max(1, engines))
+        self._threads = max(1, (cores or available_cores()) // max(1, engines))
         self._places = {spec.id: Residency(spec) for spec in specs}
         self._models: dict[str, ChatModel] = {}
         self._changed = threading.Condition()

@@ -22,6 +22,7 @@ from db.queries import Side
 from db.schema import open_database
 from db.session import Database
 from db.tables import Battle, Turn, Vote
+from db.votes import record_vote, vote_on
 from models.catalog import ModelSpec
 from models.chat import ChatModel, Event, Message, Sampling
 from models.scripted import ScriptedModel
@@ -77,7 +78,7 @@ def ready_battle(session: Session, battle_id: str, voter: str = "ann", now: date
 
 
 def vote(session: Session, battle_id: str, outcome: Outcome, voter: str = "ann", now: datetime = NOW) -> str:
-    queries.record_vote(session, battle_id, voter, outcome, now, WINDOW)
+    record_vote(session, battle_id, voter, outcome, now, WINDOW)
     return battle_id
 
 
@@ -137,7 +138,7 @@ def status_of(database: Database, battle_id: str) -> str:
 
 def vote_of(database: Database, battle_id: str) -> Vote | None:
     with database.read() as session:
-        return queries.vote_on(session, battle_id)
+        return vote_on(session, battle_id)
 
 
 # -- battles with models ---------------------------------------------------------------------------

@@ -272,6 +272,8 @@ def _functions(dependencies: Sequence[dict[str, Any]], components: Sequence[dict
     names = {one["id"]: one["props"].get("elem_id") for one in components}
     found: dict[str, int] = {}
     for one in dependencies:
+        if one["cancels"]:  # a click's cancelling is an event of its own beside what it does
+            continue
         for target, event in one["targets"]:
             # What happens without a component is named as Gradio names it: load, status.
             found[f"{names[target]}.{event}" if names.get(target) else one["api_name"]] = one["id"]

@@ -11,7 +11,7 @@ from arenas import ANT, BEE, CAT, SLOW, Arena, arena_of, contestant, count, stat
 from sqlalchemy import text
 
 from arena.battle import ConversationFull, NotEnoughModels
-from arena.gate import Busy, Waiting
+from arena.gate import AlreadyInside, Busy, Waiting
 from arena.prompts import PromptError
 from arena.view import View
 from db.outcome import Outcome, Refusal, Refused
@@ -187,7 +187,37 @@ def test_a_prompt_that_is_empty_or_too_long_stores_nothing(arena: Arena, prompt:
 def test_a_prompt_that_does_not_fit_into_the_smallest_context_stores_nothing(build: Build) -> None:
     small = CAT.model_copy(update={"context": 1024})
     arena = build(ANT, BEE, small, max_prompt_chars=15_000)
-    refused(arena, ConversationFull, "word " * 500)
+    refused(arena, PromptError, "word " * 500)
+
+
+def test_a_visitor_has_one_place_and_gets_it_back(build: Build) -> None:
+    arena = build(contestant("ant", **SLOW), contestant("bee", **SLOW))
+
+    async def play() -> None:
+        async with aclosing(arena.battles.ask(None, "ann", "Why?")) as first:
+            await until_text(first)
+            with pytest.raises(AlreadyInside):
+                await arena.ask(voter="ann")
+            assert count(arena.database, Battle) == 1
+        assert (await anext(arena.battles.ask(None, "ann", "Again?"))) is not None
+
+    asyncio.run(play())
+
+
+def test_a_battle_whose_pair_is_not_ready_waits_unharmed(build: Build) -> None:
+    arena = build(ANT, BEE)
+    battle = asyncio.run(arena.ask())[-1].battle_id
+    arena.residents.specs.remove(ANT)
+    refused(arena, NotEnoughModels, "And?", battle)
+
+    async def again() -> None:
+        async for _ in arena.battles.regenerate(battle, "ann"):
+            pass
+
+    with pytest.raises(NotEnoughModels):
+        asyncio.run(again())
+    assert arena.battles.view(battle, "ann").status == "open"
+    assert asyncio.run(arena.battles.vote(battle, "ann", Outcome.A)).status == "voted"
 
 
 def test_a_conversation_that_is_full_stores_no_further_turn_and_can_be_voted_on(build: Build) -> None:
@@ -216,7 +246,7 @@ def test_who_comes_too_many_is_turned_away_and_the_others_wait_their_turn(build:
             with pytest.raises(Busy):
                 await arena.ask(voter="cyd")
             assert count(arena.database, Battle) == 1, "who waits has stored nothing"
-            arena.battles.stop(shown.battle_id, "ann")
+            await arena.battles.stop(shown.battle_id, "ann")
             assert [view.status async for view in first if isinstance(view, View)][-1] == "stopped"
             assert (await until_text(second)).status == "generating"
 

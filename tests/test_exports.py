@@ -36,10 +36,11 @@ from arena.exports import (
 )
 from arena.leaderboard import Leaderboard, Standing
 from db.outcome import Outcome
-from db.queries import enrol, open_battle, record_vote
+from db.queries import enrol, open_battle
 from db.schema import open_database
 from db.session import Database
 from db.tables import Battle, Contestant, Turn
+from db.votes import record_vote
 from models.catalog import ModelSpec
 
 NOW = datetime(2026, 3, 1, 13, 30, 15, 999_000, tzinfo=timezone(timedelta(hours=1)))

@@ -119,7 +119,10 @@ def test_a_forged_or_absent_cookie_can_neither_vote_nor_ask(arena: Server) -> No
 
 def test_a_battle_id_sent_by_the_client_is_not_looked_at(arena: Server) -> None:
     owner, battle = _begun(arena, "Forged state")
-    for forger in (Visitor(arena.url, owner.cookie), Visitor(arena.url)):
+    for outcome in OUTCOMES:  # a page of the owner that lost its battle is shown it, and no vote is taken
+        lost = Visitor(arena.url, owner.cookie)
+        _expect_refused(lost.vote(outcome, "0" * 32), "The page had lost your battle")
+    for forger in (Visitor(arena.url), Visitor(arena.url)):
         for outcome in OUTCOMES:
             _expect_refused(forger.vote(outcome, battle), "There is no battle yet")
         _expect_refused(forger.call("regenerate.click", battle), "There is no battle yet")
@@ -144,7 +147,7 @@ def test_a_vote_while_both_answer_or_after_a_stop_is_refused(arena: Server) -> N
         _expect_refused(reply, "Wait until both answers are complete.")
     _wait_status(arena, battle, "stopped")
     for outcome in OUTCOMES:
-        _expect_refused(owner.vote(outcome), "The answers were stopped")
+        _expect_refused(owner.vote(outcome), "Answers that were stopped")
     assert _votes(arena, battle) == []
 
 

@@ -4,20 +4,23 @@ from contextlib import ExitStack
 
 import pytest
 
-from arena.gate import Busy, Gate
+from arena.gate import AlreadyInside, Busy, Gate
 
 
 def test_the_first_are_inside_and_the_others_wait_in_order() -> None:
     gate = Gate(places=2, waiting=2)
     with ExitStack() as stack:
-        line = [stack.enter_context(gate.stand_in_line()) for _ in range(4)]
+        line = [stack.enter_context(gate.stand_in_line(f"voter {number}")) for number in range(4)]
         assert [ahead() for ahead in line] == [0, 0, 1, 2]
 
 
 def test_who_leaves_lets_the_next_one_in() -> None:
     gate = Gate(places=1, waiting=2)
     with ExitStack() as first, ExitStack() as second, ExitStack() as third:
-        line = [stack.enter_context(gate.stand_in_line()) for stack in (first, second, third)]
+        line = [
+            stack.enter_context(gate.stand_in_line(name))
+            for name, stack in (("ann", first), ("bob", second), ("cyd", third))
+        ]
         second.close()
         assert [line[0](), line[2]()] == [0, 1]
         first.close()
@@ -26,17 +29,28 @@ def test_who_leaves_lets_the_next_one_in() -> None:
 
 def test_a_full_line_turns_people_away_until_somebody_leaves() -> None:
     gate = Gate(places=1, waiting=0)
-    with gate.stand_in_line():
+    with gate.stand_in_line("ann"):
         for _ in range(2):
             with pytest.raises(Busy):
-                gate.stand_in_line().__enter__()
-    with gate.stand_in_line() as ahead:
+                gate.stand_in_line("bob").__enter__()
+    with gate.stand_in_line("bob") as ahead:
         assert ahead() == 0
 
 
 def test_an_error_inside_gives_the_place_back() -> None:
     gate = Gate(places=1, waiting=0)
-    with pytest.raises(LookupError), gate.stand_in_line():
+    with pytest.raises(LookupError), gate.stand_in_line("ann"):
         raise LookupError
-    with gate.stand_in_line() as ahead:
+    with gate.stand_in_line("ann") as ahead:
+        assert ahead() == 0
+
+
+def test_nobody_stands_in_line_twice() -> None:
+    gate = Gate(places=2, waiting=2)
+    with gate.stand_in_line("ann"):
+        with pytest.raises(AlreadyInside):
+            gate.stand_in_line("ann").__enter__()
+        with gate.stand_in_line("bob") as ahead:
+            assert ahead() == 0
+    with gate.stand_in_line("ann") as ahead:
         assert ahead() == 0

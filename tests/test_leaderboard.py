@@ -13,10 +13,11 @@ from arena.figures import interval_figure
 from arena.leaderboard import Entrant, Leaderboard, Standing, entrants, model_labels, standings
 from arena.ratings import Rating, Tally, bradley_terry, elo
 from db.outcome import Outcome
-from db.queries import VoteRow, contestants, enrol, open_battle, record_vote, votes_after
+from db.queries import contestants, enrol, open_battle
 from db.schema import open_database
 from db.session import Database
 from db.tables import Battle, Contestant, Turn
+from db.votes import VoteRow, record_vote, votes_after
 from models.catalog import ModelSpec
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -149,11 +149,35 @@ def test_a_crawl_still_shows_a_character_a_tick() -> None:
 
 
 @pytest.mark.parametrize("end", [Failed("out of memory"), DONE])
-def test_a_side_without_an_answer_ends_the_pair_at_the_next_tick(end: Event) -> None:
+def test_a_side_without_an_answer_ends_the_pair_and_the_other_is_not_seen_to_go_on(end: Event) -> None:
     script: Script = [(0, "a", Text("x" * 500)), (1.1, "b", end), (60, "a", DONE)]
     seen = frames(script)
-    assert seen[-1][0] == pytest.approx(1.25)
-    assert not seen[-1][1].complete
+    assert seen[-1][0] == pytest.approx(1.0)
+    assert seen[-1][1] == Frame("", "", False)
+
+
+@pytest.mark.parametrize("slow", ["a", "b"])
+def test_the_longer_answer_goes_on_at_the_pace_of_the_slower_model_once_that_has_ended(slow: Side) -> None:
+    fast: Side = "b" if slow == "a" else "a"
+    script: Script = [
+        (0, fast, Text("f" * 300)), (0, fast, DONE),
+        *((number / 10, slow, Text("sssss")) for number in range(20)),  # 50 characters a second, 100 in all
+        (2, slow, DONE),
+    ]  # fmt: skip
+    sizes = [max(len(frame.a), len(frame.b)) for _, frame in frames(script, 160)]
+    steps = [after - before for before, after in pairwise(sizes)]
+    assert sizes[-1] == 300
+    assert max(steps) <= 15, "it never goes faster than the slower model went"
+
+
+def test_a_very_slow_model_shows_before_the_other_side_takes_minutes() -> None:
+    script: Script = [
+        (0, "b", Text("f" * 1000)), (0, "b", DONE),
+        *((number, "a", Text("s")) for number in range(10)),
+        (10, "a", DONE),
+    ]  # fmt: skip
+    seen = frames(script, 80)
+    assert seen[-1][0] <= 10 + 1000 / (80 / 4) + 1
 
 
 def test_reasoning_counts_for_nothing_and_holds_both_sides() -> None:

@@ -178,10 +178,10 @@ def test_battles_are_counted_by_pair_and_side_unless_void(database: Database) ->
         assert queries.battle_counts(session) == {(ANT.fingerprint, BEE.fingerprint): 3}
 
 
-def test_a_contestant_that_is_known_stays_as_it_was(database: Database) -> None:
+def test_of_a_contestant_that_is_known_only_the_name_may_change(database: Database) -> None:
     renamed = ANT.model_copy(update={"name": "Renamed"})
     assert renamed.fingerprint == ANT.fingerprint
     enrol_all(database, [renamed], LATE)
     with database.read() as session:
-        known = [one.name for one in queries.contestants(session)]
-    assert sorted(known) == ["The Ant", "The Bee"]
+        known = [(one.name, one.created_at == LATE) for one in queries.contestants(session)]
+    assert sorted(known) == [("Renamed", False), ("The Bee", False)]

@@ -42,7 +42,7 @@ def test_every_widget_is_among_those_that_change(widgets: Widgets) -> None:
 @pytest.mark.parametrize(
     ("status", "votable", "asks", "stops", "fresh"),
     [
-        ("generating", False, False, True, False),
+        ("generating", False, False, True, True),
         ("open", True, True, False, True),
         ("stopped", False, False, False, True),
         ("voted", False, False, False, True),
@@ -59,7 +59,7 @@ def test_only_what_makes_sense_can_be_pressed(
     assert updates[widgets.stop]["visible"] is stops
     assert updates[widgets.send]["visible"] is not stops
     assert updates[widgets.new]["interactive"] is fresh
-    assert updates[widgets.hint] == TEXTS["en"][f"hint_{status}"]
+    assert updates[widgets.hint] == TEXTS["en"]["hint_stopped_for_good" if status == "stopped" else f"hint_{status}"]
 
 
 def test_an_empty_page_waits_for_a_prompt(widgets: Widgets) -> None:
@@ -105,10 +105,10 @@ def test_each_pane_holds_its_own_side_of_the_conversation(widgets: Widgets) -> N
     exchanges = (Exchange("One?", "a1", "b1"), Exchange("Two?", "", "b2"))
     updates = render_panes(widgets, View("b1", "generating", exchanges), "en")
     assert set(updates) == {widgets.pane_a, widgets.pane_b}
-    said = {pane: [message["content"] for message in update["value"]] for pane, update in updates.items()}
+    said = {pane: [message["content"] for message in update] for pane, update in updates.items()}
     assert said[widgets.pane_a] == ["One?", "a1", "Two?", "…"]
     assert said[widgets.pane_b] == ["One?", "b1", "Two?", "b2"]
-    assert [message["role"] for message in updates[widgets.pane_a]["value"]] == ["user", "assistant"] * 2
+    assert [message["role"] for message in updates[widgets.pane_a]] == ["user", "assistant"] * 2
 
 
 def test_a_pane_is_described_once_and_as_gradio_would() -> None:

@@ -47,8 +47,8 @@ def test_stop_ends_both_sides_and_regenerating_opens_the_battle_again(build: Bui
         views = arena.battles.ask(None, "ann", "Why?")
         shown = await until_text(views)
         with pytest.raises(Refused):
-            arena.battles.stop(shown.battle_id, "bob")
-        arena.battles.stop(shown.battle_id, "ann")
+            await arena.battles.stop(shown.battle_id, "bob")
+        await arena.battles.stop(shown.battle_id, "ann")
         last = [view async for view in views][-1]
         assert isinstance(last, View)
         assert (last.status, last.can_regenerate) == ("stopped", True)
@@ -179,9 +179,12 @@ def test_a_contestant_that_went_away_voids_the_battle_and_is_not_named(build: Bu
     arena = build(ANT, BEE)
 
     async def play() -> list[View]:
-        battle = (await arena.ask())[-1].battle_id
-        arena.residents.specs.remove(ANT)
-        return await arena.ask("And?", battle)
+        views: list[View] = []
+        async for view in arena.battles.ask(None, "ann", "Why?"):
+            arena.residents.specs[:] = [BEE]  # its process ends just after the turn was stored
+            assert isinstance(view, View)
+            views.append(view)
+        return views
 
     views = asyncio.run(play())
     assert views[-1].status == "void"

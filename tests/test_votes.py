@@ -23,9 +23,9 @@ from arenas import (
     vote_of,
 )
 
-from db import queries
 from db.outcome import Outcome, Refusal, Refused
 from db.session import Database
+from db.votes import votes_after
 
 
 @pytest.fixture
@@ -126,8 +126,8 @@ def test_sequence_numbers_grow_in_the_order_of_commits(database: Database) -> No
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(cast, range(64)))
     with database.read() as session:
-        rows = queries.votes_after(session, 0)
-        later = queries.votes_after(session, 40)
+        rows = votes_after(session, 0)
+        later = votes_after(session, 40)
     assert [row.sequence for row in rows] == list(range(1, 65))
     assert [row.battle_id for row in rows] == sorted(finished, key=lambda battle: finished[battle])
     assert rows[40:] == later
@@ -140,4 +140,4 @@ def test_a_refused_vote_uses_up_no_number(database: Database) -> None:
     second = prepared(database, "open")
     database.write(partial(vote, battle_id=second, outcome=Outcome.B))
     with database.read() as session:
-        assert [(row.battle_id, row.sequence) for row in queries.votes_after(session, 0)] == [(first, 1), (second, 2)]
+        assert [(row.battle_id, row.sequence) for row in votes_after(session, 0)] == [(first, 1), (second, 2)]

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from arena.battle import ConversationFull, NotEnoughModels
-from arena.gate import Busy, Waiting
+from arena.gate import AlreadyInside, Busy, Waiting
 from arena.prompts import PromptError
 from arena.ui.render import Updates, Widgets, render, render_panes
 from arena.ui.services import Services, Visitor, visitor_of
@@ -28,7 +28,14 @@ class NotAdmitted(Exception):
         self.key = key
 
 
-KINDLY = (NotAdmitted, PromptError, Busy, NotEnoughModels, ConversationFull, Refused, DatabaseProblem)
+class NoBattle(NotAdmitted):
+    """The page holds no battle: none was begun, or the page slept longer than the server remembers pages."""
+
+    def __init__(self) -> None:
+        super().__init__("error_no_battle")
+
+
+KINDLY = (NotAdmitted, PromptError, AlreadyInside, Busy, NotEnoughModels, ConversationFull, Refused, DatabaseProblem)
 
 
 class Handlers:
@@ -40,7 +47,7 @@ class Handlers:
         self.widgets = widgets
 
     async def ask(
-        self, prompt: str, consent: bool, battle_id: str | None, request: gr.Request
+        self, prompt: str | None, consent: bool, battle_id: str | None, request: gr.Request
     ) -> AsyncIterator[Updates]:
         visitor = self._visitor(request)
         try:
@@ -51,7 +58,7 @@ class Handlers:
             # The box is emptied with the first view: the prompt is stored then, and not before.
             emptied: Updates = {self.widgets.prompt: gr.update(value="", interactive=False)}
             async with aclosing(
-                self._stream(self._battles.ask(battle_id, visitor.voter, str(prompt)), visitor)
+                self._stream(self._battles.ask(battle_id, visitor.voter, prompt or ""), visitor)
             ) as stream:
                 async for updates in stream:
                     if self.widgets.battle in updates:
@@ -73,12 +80,14 @@ class Handlers:
         except KINDLY as error:
             yield await self._refused(error, battle_id, visitor)
 
-    async def stop(self, battle_id: str | None, request: gr.Request) -> None:
+    async def stop(self, battle_id: str | None, request: gr.Request) -> Updates:
         visitor = self._visitor(request)
         try:
-            self._battles.stop(*_admitted(battle_id, visitor))
+            view = await self._battles.stop(*_admitted(battle_id, visitor))
         except KINDLY as error:
-            gr.Warning(self._sentence(error, visitor.language))
+            return await self._refused(error, battle_id, visitor)
+        # While answers stream, their own event shows the end; this one would only come in between.
+        return {self.widgets.battle: battle_id} if view.status == "generating" else self._page(view, visitor)
 
     def vote(self, outcome: Outcome) -> Callable[[str | None, gr.Request], Awaitable[Updates]]:
         """The event of one vote button."""
@@ -89,29 +98,30 @@ class Handlers:
                 view = await self._battles.vote(*_admitted(battle_id, visitor), outcome)
             except KINDLY as error:
                 return await self._refused(error, battle_id, visitor)
-            return render(self.widgets, view, visitor.language)
+            return self._page(view, visitor)
 
         return vote
 
     async def new(self, request: gr.Request) -> Updates:
-        return render(self.widgets, None, self._visitor(request).language)
+        """An empty page; what was being generated has been cancelled by the click itself."""
+        return self._page(None, self._visitor(request))
 
     async def load(self, request: gr.Request) -> Updates:
         """Go on with a battle that waits for its vote: a reload loses nothing."""
         visitor = self._visitor(request)
-        view = await asyncio.to_thread(self._battles.unfinished, visitor.voter) if visitor.voter else None
-        return render(self.widgets, view, visitor.language)
+        return self._page(await self._unfinished(visitor), visitor)
 
     async def status(self, request: gr.Request) -> tuple[Any, Any]:
         """How many contestants are ready, in numbers alone; the timer rests once nothing moves any more."""
         states = [residency.state for residency in self._services.pool.status()]
         ready, total, failed = states.count("ready"), len(states), states.count("failed")
+        percent = sum(residency.progress for residency in self._services.pool.status()) / total
         if ready == total:
             return gr.update(visible=False), gr.update(active=False)
         key = "loading" if ready < 2 else "loading_more"
         if ready + failed == total:
             key = "unavailable"
-        text = say(self._visitor(request).language, key, ready=ready, total=total)
+        text = say(self._visitor(request).language, key, ready=ready, total=total, percent=f"{percent:.0%}")
         return gr.update(value=text, visible=True), gr.update()
 
     async def _stream(
@@ -129,14 +139,22 @@ class Handlers:
                 first = False
 
     async def _refused(self, error: Exception, battle_id: str | None, visitor: Visitor) -> Updates:
-        gr.Warning(self._sentence(error, visitor.language))
-        return await self._shown(battle_id, visitor)
-
-    async def _shown(self, battle_id: str | None, visitor: Visitor) -> Updates:
+        """Say why, and show what the database says: a page that was left behind catches up."""
         try:
-            view = await asyncio.to_thread(self._battles.view, *_admitted(battle_id, visitor))
-        except (NotAdmitted, Refused):
+            if battle_id is None or visitor.voter is None:
+                view = await self._unfinished(visitor)
+            else:
+                view = await asyncio.to_thread(self._battles.view, battle_id, visitor.voter)
+        except (Refused, DatabaseProblem):
             view = None
+        lost = isinstance(error, NoBattle) and view is not None
+        gr.Warning(say(visitor.language, "error_lost") if lost else self._sentence(error, visitor.language))
+        return self._page(view, visitor)
+
+    async def _unfinished(self, visitor: Visitor) -> View | None:
+        return await asyncio.to_thread(self._battles.unfinished, visitor.voter) if visitor.voter else None
+
+    def _page(self, view: View | None, visitor: Visitor) -> Updates:
         return render(self.widgets, view, visitor.language)
 
     def _visitor(self, request: gr.Request) -> Visitor:
@@ -150,6 +168,8 @@ class Handlers:
                 return say(language, f"refused_{error.reason}")
             case PromptError():
                 return say(language, f"error_{error.reason}", limit=self._services.settings.max_prompt_chars)
+            case AlreadyInside():
+                return say(language, "error_inside")
             case Busy():
                 return say(language, "error_busy")
             case NotEnoughModels():
@@ -165,5 +185,5 @@ def _admitted(battle_id: str | None, visitor: Visitor) -> tuple[str, str]:
     if visitor.voter is None:
         raise NotAdmitted("error_cookie")
     if battle_id is None:
-        raise NotAdmitted("error_no_battle")
+        raise NoBattle
     return battle_id, visitor.voter

@@ -103,10 +103,10 @@ def _wire(handlers: Handlers, consent: gr.Checkbox) -> None:
     widgets = handlers.widgets
     outputs = widgets.all()
     asked = [widgets.prompt, consent, widgets.battle]
-    gr.on([widgets.prompt.submit, widgets.send.click], handlers.ask, asked, outputs, **EVENT)
-    widgets.regenerate.click(handlers.regenerate, widgets.battle, outputs, **EVENT)
-    widgets.stop.click(handlers.stop, widgets.battle, None, **EVENT)
-    widgets.new.click(handlers.new, None, outputs, **EVENT).then(
+    asking = gr.on([widgets.prompt.submit, widgets.send.click], handlers.ask, asked, outputs, **EVENT)
+    again = widgets.regenerate.click(handlers.regenerate, widgets.battle, outputs, **EVENT)
+    widgets.stop.click(handlers.stop, widgets.battle, outputs, **EVENT)
+    widgets.new.click(handlers.new, None, outputs, cancels=[asking, again], **EVENT).then(
         None, js="() => document.querySelector('#prompt textarea').focus()", api_visibility="private"
     )
     for outcome, button in widgets.votes.items():

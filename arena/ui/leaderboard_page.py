@@ -14,7 +14,6 @@ from arena.ui.services import Services, visitor_of
 from arena.ui.texts import Language, say
 
 FEW_VOTERS = 30
-DOWNLOADS = ("leaderboard.csv", "leaderboard.json", "votes.csv", "votes.jsonl")
 DATATYPES: list[Any] = ["number", "markdown", "number", "str", "number", "str", "number", "str", "str"]
 
 
@@ -32,14 +31,18 @@ def build_leaderboard_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -
     plot = gr.Plot(show_label=False, elem_id="intervals")
     with gr.Row(elem_id="downloads"):
         gr.Markdown(i18n("download"))
-        for name in DOWNLOADS:
+        for name in services.downloads.names:
             gr.Button(name, link=f"/download/{name}", size="sm", min_width=120)
 
     async def load(request: gr.Request) -> tuple[Any, Any, Any]:
         language = visitor_of(request, services.voters).language
         rows = await asyncio.to_thread(services.leaderboard.refresh)
         figure = interval_figure(
-            rows, title=say(language, "plot_title"), provisional_label=say(language, "provisional")
+            rows,
+            title=say(language, "plot_title"),
+            rating_label=say(language, "rating"),
+            rated_label=say(language, "rated"),
+            provisional_label=say(language, "provisional"),
         )
         value = {"headers": say(language, "columns").split("|"), "data": [_row(row, language) for row in rows]}
         return _summary(rows, services.leaderboard.voters, language), value, figure

@@ -51,20 +51,23 @@ class Widgets:
 def render(widgets: Widgets, view: View | None, language: Language) -> Updates:
     """The whole page for a battle, or for none yet."""
     status = view.status if view else "idle"
+    names = view.revealed if view and view.revealed else (None, None)
     generating = status == "generating"
+    hint = "hint_stopped_for_good" if status == "stopped" and view and not view.can_regenerate else f"hint_{status}"
     return {
         widgets.battle: view.battle_id if view else None,
-        **render_panes(widgets, view, language),
+        widgets.pane_a: gr.update(value=_messages(view, "a", language), label=_label("model_a", names[0], language)),
+        widgets.pane_b: gr.update(value=_messages(view, "b", language), label=_label("model_b", names[1], language)),
         widgets.prompt: gr.update(interactive=status in ("idle", "open")),
         widgets.send: gr.update(interactive=status in ("idle", "open"), visible=not generating),
         widgets.stop: gr.update(visible=generating),
         widgets.regenerate: gr.update(interactive=bool(view and view.can_regenerate)),
         widgets.new: gr.update(
-            interactive=view is not None and not generating,
+            interactive=view is not None,
             variant="primary" if status in ("voted", "void") else "secondary",
         ),
         **{button: gr.update(interactive=status == "open") for button in widgets.votes.values()},
-        widgets.hint: say(language, f"hint_{status}"),
+        widgets.hint: say(language, hint),
         widgets.reveal: _reveal(view, language),
         widgets.examples: gr.update(visible=view is None),
     }
@@ -72,11 +75,8 @@ def render(widgets: Widgets, view: View | None, language: Language) -> Updates:
 
 def render_panes(widgets: Widgets, view: View | None, language: Language) -> Updates:
     """Only the two panes: what changes while answers stream."""
-    names = view.revealed if view and view.revealed else (None, None)
-    return {
-        widgets.pane_a: gr.update(value=_messages(view, "a", language), label=_label("model_a", names[0], language)),
-        widgets.pane_b: gr.update(value=_messages(view, "b", language), label=_label("model_b", names[1], language)),
-    }
+    # Values alone: an update of properties would have Gradio build both components anew, at every tick.
+    return {widgets.pane_a: _messages(view, "a", language), widgets.pane_b: _messages(view, "b", language)}
 
 
 def _messages(view: View | None, side: str, language: Language) -> list[dict[str, str]]:

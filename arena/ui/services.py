@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import SystemRandom
 
 import gradio as gr
@@ -22,7 +23,7 @@ from db.queries import stop_orphans
 from db.schema import open_database
 from db.session import writer_lock
 from models.catalog import load_catalog
-from models.pool import Pool
+from models.pool import Pool, load_worker
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,12 @@ def open_services(settings: Settings) -> Iterator[Services]:
         now = datetime.now(UTC)
         enrol_all(database, specs, now)
         database.write(lambda session: stop_orphans(session, now))
-        pool = stack.enter_context(closing(Pool(specs, cache=settings.weights)))
+        pool = stack.enter_context(
+            closing(
+                # Each battle asks a contestant once at most, so as many slots as battles make nobody wait inside.
+                Pool(specs, cache=settings.cache, load=partial(load_worker, slots=settings.max_battles))
+            )
+        )
         leaderboard = Leaderboard(database, specs, enough_votes=settings.provisional_votes)
         downloads = Downloads(database, specs, leaderboard, voters.pseudonym_key)
         battles = Battles(database, pool, _limits(settings), SystemRandom())

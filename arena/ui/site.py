@@ -44,7 +44,7 @@ def build_site(services: Services) -> tuple[gr.Blocks, dict[str, Any]]:
 def _launch_options(services: Services, i18n: gr.I18n) -> dict[str, Any]:
     settings = services.settings
     space = (f"https://{settings.space_host}",) if settings.on_space else ()
-    site = Site(origins=(*settings.origins, *space), on_space=settings.on_space)
+    site = Site((*settings.origins, *space), settings.on_space, settings.listen)
     return {
         "server_name": settings.listen,
         "server_port": settings.port,

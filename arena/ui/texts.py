@@ -36,6 +36,7 @@ TEXTS: dict[Language, dict[str, str]] = {
         "hint_generating": "Both models are answering…",
         "hint_open": "Both answers are complete. Vote, or ask on.",
         "hint_stopped": "Stopped. Regenerate the answers to vote, or start a new battle.",
+        "hint_stopped_for_good": "Stopped, and these answers can't be regenerated any more. Start a new battle.",
         "hint_voted": "Thank you, your vote is stored. Start a new battle whenever you like.",
         "hint_void": "This battle can't be voted on. Start a new one.",
         "failed": "One of the two answers could not be completed, so this battle does not count.",
@@ -43,21 +44,25 @@ TEXTS: dict[Language, dict[str, str]] = {
         "result_b": "You found B better.",
         "result_tie": "You called it a tie.",
         "result_both_bad": "You found both bad.",
-        "loading": "The models are getting ready: {ready} of {total} are here. Battles begin with two.",
-        "loading_more": "{ready} of {total} models are ready; the others join as they arrive.",
+        "loading": "The models are getting ready: {ready} of {total} are here ({percent} loaded). "
+        "Battles begin with two.",
+        "loading_more": "{ready} of {total} models are ready ({percent} loaded); the others join as they arrive.",
         "unavailable": "Only {ready} of {total} models could be loaded; the log of the server says why.",
         "error_empty": "The prompt is empty; type something to ask.",
         "error_too_long": "The prompt is too long; at most {limit} characters fit.",
+        "error_too_long_for_models": "The prompt is too long for these models; please shorten it.",
+        "error_inside": "You have a battle under way already, in another tab perhaps; let it end first.",
         "error_not_ready": "Two models are needed and they are not ready yet; please try again in a moment.",
         "error_busy": "The arena is full at the moment; please try again in a minute.",
         "error_full": "This conversation is full; please vote, or start a new battle.",
         "error_cookie": "Your browser sent no valid cookie, so a vote could not be yours; allow cookies and reload.",
         "error_consent": "Please tick the box about storage first.",
-        "error_storage": "The answer could not be stored, so nothing was counted; please try again later.",
+        "error_storage": "This could not be stored, so nothing was counted; please try again later.",
         "error_no_battle": "There is no battle yet; type a prompt first.",
+        "error_lost": "The page had lost your battle; here it is again.",
         "refused_not_yours": "This battle is not yours.",
         "refused_unfinished": "Wait until both answers are complete.",
-        "refused_stopped": "The answers were stopped; regenerate them first.",
+        "refused_stopped": "Answers that were stopped can't be voted on.",
         "refused_failed": "This battle failed and can't be voted on; start a new one.",
         "refused_already_voted": "This battle has its vote; the first one counts.",
         "refused_expired": "This battle is too old to be voted on; start a new one.",
@@ -68,17 +73,21 @@ TEXTS: dict[Language, dict[str, str]] = {
         "votes_so_far": "Votes: {votes}. Voters: {voters}. The bars are 95 % intervals.",
         "few_voters": "Fewer than 30 voters: the ratings speak for these voters only.",
         "plot_title": "Bradley–Terry rating with 95 % interval",
+        "rating": "Rating",
+        "rated": "rated",
         "provisional": "provisional",
+        "paced": "Both answers are shown at one common pace, so that speed does not give a model away.",
+        "unpaced": "Both answers are shown as they come.",
         "columns": "Rank|Contestant|Rating|95 % interval|Votes|Win rate|Elo|Quantization|License",
     },
     "zh": {
         "battle": "对战",
         "leaderboard": "排行榜",
         "about": "关于",
-        "lead": "随意提问。两个匿名模型同时回答,由您判断哪个更好,然后揭晓它们的名字。",
-        "consent": "我同意保存我的提问、回答和投票,并可能在不含姓名的情况下公开(见“关于”)。我不会输入个人信息。",
+        "lead": "随意提问。两个匿名模型同时回答，由您判断哪个更好，然后揭晓它们的名字。",
+        "consent": "我同意保存我的提问、回答和投票，并可能在不含姓名的情况下公开（见“关于”）。我不会输入个人信息。",
         "prompt": "您的提问",
-        "placeholder": "输入问题,按回车发送",
+        "placeholder": "输入问题，按回车发送",
         "send": "发送",
         "stop": "停止",
         "regenerate": "重新生成",
@@ -89,49 +98,57 @@ TEXTS: dict[Language, dict[str, str]] = {
         "vote_b": "👉 B 更好 (2)",
         "vote_tie": "🤝 平局 (3)",
         "vote_both_bad": "👎 都不好 (4)",
-        "examples": "或者试试这些:",
+        "examples": "或者试试这些：",
         "example_1": "向六岁的孩子解释天空为什么是蓝色的。",
-        "example_2": "写一个 Python 函数,判断一个单词是否为回文。",
+        "example_2": "写一个 Python 函数，判断一个单词是否为回文。",
         "example_3": "写一首关于黎明牧场的短诗。",
-        "example_4": "一个百万人口的城市有多少钢琴调音师?请给出估算过程。",
+        "example_4": "一个百万人口的城市有多少钢琴调音师？请给出估算过程。",
         "hint_idle": "输入问题即可开始。",
-        "hint_waiting": "名额已满,您排在第 {ahead} 位。",
+        "hint_waiting": "名额已满，您排在第 {ahead} 位。",
         "hint_generating": "两个模型正在回答……",
-        "hint_open": "两个回答都已完成。请投票,或继续提问。",
-        "hint_stopped": "已停止。重新生成后才能投票,或开始新对战。",
-        "hint_voted": "谢谢,您的投票已保存。随时可以开始新对战。",
-        "hint_void": "本次对战无法投票,请开始新对战。",
-        "failed": "其中一个回答未能完成,因此本次对战不计入。",
+        "hint_open": "两个回答都已完成。请投票，或继续提问。",
+        "hint_stopped": "已停止。重新生成后才能投票，或开始新对战。",
+        "hint_stopped_for_good": "已停止，且无法再次重新生成。请开始新对战。",
+        "hint_voted": "谢谢，您的投票已保存。随时可以开始新对战。",
+        "hint_void": "本次对战无法投票，请开始新对战。",
+        "failed": "其中一个回答未能完成，因此本次对战不计入。",
         "result_a": "您认为 A 更好。",
         "result_b": "您认为 B 更好。",
         "result_tie": "您判为平局。",
         "result_both_bad": "您认为都不好。",
-        "loading": "模型正在准备:已就绪 {ready}/{total}。两个就绪后即可开始。",
-        "loading_more": "已有 {ready}/{total} 个模型就绪,其余将陆续加入。",
-        "unavailable": "只有 {ready}/{total} 个模型加载成功,原因见服务器日志。",
-        "error_empty": "提问为空,请输入内容。",
-        "error_too_long": "提问过长,最多 {limit} 个字符。",
-        "error_not_ready": "需要两个模型,目前尚未就绪,请稍后再试。",
-        "error_busy": "竞技场目前已满,请稍后再试。",
-        "error_full": "本次对话已满,请投票或开始新对战。",
-        "error_cookie": "浏览器没有发送有效的 Cookie,无法确认投票归属;请允许 Cookie 并刷新页面。",
+        "loading": "模型正在准备：已就绪 {ready}/{total}（已下载 {percent}）。两个就绪后即可开始。",
+        "loading_more": "已有 {ready}/{total} 个模型就绪（已下载 {percent}），其余将陆续加入。",
+        "unavailable": "只有 {ready}/{total} 个模型加载成功，原因见服务器日志。",
+        "error_empty": "提问为空，请输入内容。",
+        "error_too_long": "提问过长，最多 {limit} 个字符。",
+        "error_too_long_for_models": "提问对这些模型来说过长，请缩短。",
+        "error_inside": "您已有一场对战正在进行（可能在另一个标签页），请等它结束。",
+        "error_not_ready": "需要两个模型，目前尚未就绪，请稍后再试。",
+        "error_busy": "竞技场目前已满，请稍后再试。",
+        "error_full": "本次对话已满，请投票或开始新对战。",
+        "error_cookie": "浏览器没有发送有效的 Cookie，无法确认投票归属；请允许 Cookie 并刷新页面。",
         "error_consent": "请先勾选关于保存数据的选项。",
-        "error_storage": "无法保存,因此未计入;请稍后再试。",
-        "error_no_battle": "还没有对战,请先输入问题。",
+        "error_storage": "无法保存，因此未计入；请稍后再试。",
+        "error_no_battle": "还没有对战，请先输入问题。",
+        "error_lost": "页面丢失了您的对战，现已重新显示。",
         "refused_not_yours": "这不是您的对战。",
         "refused_unfinished": "请等待两个回答都完成。",
-        "refused_stopped": "回答已停止,请先重新生成。",
-        "refused_failed": "本次对战失败,无法投票;请开始新对战。",
-        "refused_already_voted": "本次对战已投票,以第一次为准。",
-        "refused_expired": "本次对战已过期,无法投票;请开始新对战。",
+        "refused_stopped": "回答已停止，无法投票。",
+        "refused_failed": "本次对战失败，无法投票；请开始新对战。",
+        "refused_already_voted": "本次对战已投票，以第一次为准。",
+        "refused_expired": "本次对战已过期，无法投票；请开始新对战。",
         "refused_too_many_attempts": "无法再次重新生成。",
-        "refused_too_many_turns": "对话轮数已达上限,请投票。",
-        "download": "下载:",
-        "no_votes": "尚无投票:每位参赛者从 1000 分开始。",
+        "refused_too_many_turns": "对话轮数已达上限，请投票。",
+        "download": "下载：",
+        "no_votes": "尚无投票：每位参赛者从 1000 分开始。",
         "votes_so_far": "{voters} 位投票者共 {votes} 票。误差线为 95 % 区间。",
-        "few_voters": "投票者少于 30 位:评分仅代表这些投票者。",
+        "few_voters": "投票者少于 30 位：评分仅代表这些投票者。",
         "plot_title": "Bradley–Terry 评分及 95 % 区间",
+        "rating": "评分",
+        "rated": "已评级",
         "provisional": "暂定",
+        "paced": "两个回答以同样的速度显示，因此速度不会泄露身份。",
+        "unpaced": "回答生成后立即显示。",
         "columns": "名次|参赛者|评分|95 % 区间|票数|胜率|Elo|量化|许可证",
     },
 }
@@ -140,7 +157,7 @@ ABOUT: dict[Language, str] = {
     "en": """## How a battle works
 
 1. You type a prompt. Two of the contestants are drawn, and a fair coin decides which is **A** and which is **B**.
-2. Both answers are shown at one common pace, so that speed does not give a model away. You may ask on.
+2. {pace} You may ask on.
 3. You vote: **A is better**, **B is better**, **tie**, or **both are bad**. One vote a battle, within {hours:g} hours.
 4. Only then are the names revealed, and the vote moves the leaderboard.
 
@@ -162,34 +179,31 @@ Please enter nothing personal. Models make mistakes and may say harmful things; 
 """,
     "zh": """## 对战规则
 
-1. 输入问题后,系统抽取两位参赛者,由公平的硬币决定谁是 **A**、谁是 **B**。
-2. 两个回答以同样的速度显示,因此速度不会泄露身份。您可以继续追问。
-3. 请投票:**A 更好**、**B 更好**、**平局** 或 **都不好**。每场对战一票,须在 {hours:g} 小时内。
-4. 投票之后才揭晓名字,并计入排行榜。
+1. 输入问题后，系统抽取两位参赛者，由公平的硬币决定谁是 **A**、谁是 **B**。
+2. {pace}您可以继续追问。
+3. 请投票：**A 更好**、**B 更好**、**平局** 或 **都不好**。每场对战一票，须在 {hours:g} 小时内。
+4. 投票之后才揭晓名字，并计入排行榜。
 
-“停止”会结束两个回答,重新生成后才能投票;每轮最多重新生成 {regenerations} 次。若一个回答失败,对战不计入。
+“停止”会结束两个回答，重新生成后才能投票；每轮最多重新生成 {regenerations} 次。若一个回答失败，对战不计入。
 
 ## 评分方法
 
-评分是 **Bradley–Terry** 强度,采用 Elo 标度(中间值 1000,400 分对应十比一的胜率),由全部投票拟合,并给出 95 % 区间。
-平局和“都不好”各计半胜,这会使评分彼此靠近。旁边列出在线 **Elo**(K = 4),它取决于投票顺序。
+评分是 **Bradley–Terry** 强度，采用 Elo 标度（中间值 1000，400 分对应十比一的胜率），由全部投票拟合，并给出 95 % 区间。
+平局和“都不好”各计半胜，这会使评分彼此靠近。旁边列出在线 **Elo**(K = 4)，它取决于投票顺序。
 少于 {provisional} 票的参赛者标为“暂定”。
 
 ## 保存的内容
 
-您的提问、两个回答、投票及其时间,以及 Cookie 中的一个随机数,用于保证每场对战一票。不保存姓名、账号或 IP 地址。
-提问和投票可能会公开,投票者以化名出现。请勿输入个人信息。模型会犯错,也可能说出有害的话,其回答不构成任何建议。
+您的提问、两个回答、投票及其时间，以及 Cookie 中的一个随机数，用于保证每场对战一票。不保存姓名、账号或 IP 地址。
+提问和投票可能会公开，投票者以化名出现。请勿输入个人信息。模型会犯错，也可能说出有害的话，其回答不构成任何建议。
 """,
 }
 
 
 def language_of(accept_language: str) -> Language:
-    """The visitor's language by the first entry of an Accept-Language header that we speak."""
-    for entry in accept_language.lower().split(","):
-        for language in TEXTS:
-            if entry.strip().startswith(language):
-                return language
-    return "en"
+    """The visitor's language by the first entry of an Accept-Language header, as the browser's own part chooses."""
+    first = accept_language.strip().lower()
+    return next((language for language in TEXTS if first.startswith(language)), "en")
 
 
 def say(language: Language, key: str, **values: object) -> str:
