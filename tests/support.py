@@ -261,7 +261,11 @@ class Visitor:
         return self.read(self.join(event, *data))[0]
 
     def ask(self, prompt: str, *, consent: bool = True) -> Reply:
-        return self.call("prompt.submit", prompt, consent, None)
+        """Send a prompt and read to the end of both answers: the page's three events, as one reply."""
+        reply = self.call("prompt.submit", prompt, consent, None)
+        for event in ("watch", "show"):
+            reply.messages += self.call(event, None).messages
+        return reply
 
     def vote(self, outcome: str, battle_id: str | None = None) -> Reply:
         """Press a vote button; `battle_id` is sent where the page sends nothing."""
@@ -275,6 +279,7 @@ def _functions(dependencies: Sequence[dict[str, Any]], components: Sequence[dict
         if one["cancels"]:  # a click's cancelling is an event of its own beside what it does
             continue
         for target, event in one["targets"]:
-            # What happens without a component is named as Gradio names it: load, status.
-            found[f"{names[target]}.{event}" if names.get(target) else one["api_name"]] = one["id"]
+            # What follows another event, or happens without a component, is named as Gradio names it.
+            named = event != "then" and names.get(target)
+            found[f"{named}.{event}" if named else one["api_name"]] = one["id"]
     return found

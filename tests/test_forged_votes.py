@@ -137,12 +137,13 @@ def test_a_battle_id_sent_by_the_client_is_not_looked_at(arena: Server) -> None:
 
 def test_a_vote_while_both_answer_or_after_a_stop_is_refused(arena: Server) -> None:
     owner, battle = _begun(arena, "First turn")
-    asked = owner.join("prompt.submit", "Second turn", True, None)
+    owner.call("prompt.submit", "Second turn", True, None)
+    watched = owner.join("watch", None)
     again = Visitor(arena.url, owner.cookie, session=owner.session)
     _wait_status(arena, battle, "generating")
     votes = [owner.join(f"vote-{outcome.replace('_', '-')}.click", None) for outcome in OUTCOMES * 2]
     stopped = again.join("stop.click", None)
-    _, *replies, _ = owner.read(asked, *votes, stopped)
+    _, *replies, _ = owner.read(watched, *votes, stopped)
     for reply in replies:
         _expect_refused(reply, "Wait until both answers are complete.")
     _wait_status(arena, battle, "stopped")
@@ -185,6 +186,7 @@ def test_gradios_own_client_gets_no_further_than_the_page(arena: Server) -> None
     with closing(_client(arena, cookie)) as client, closing(_client(arena, Visitor(arena.url).cookie)) as stranger:
         functions = Visitor(arena.url).functions
         client.predict("By client", True, fn_index=functions["prompt.submit"])
+        client.predict(fn_index=functions["watch"])
         [(battle,)] = arena.rows("select battle_id from turn where prompt = 'By client'")
         for button in ("vote-a", "vote-b", "vote-tie", "vote-both-bad"):
             assert NAME not in str(stranger.predict(fn_index=functions[f"{button}.click"]))

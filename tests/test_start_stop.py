@@ -29,7 +29,8 @@ def test_sigterm_while_answers_stream_loses_no_vote(catalog: Path, tmp_path: Pat
         voter.ask("Answered")
         voter.vote("tie")
         late.ask("Answered too")
-        late.join("prompt.submit", "Never answered", True, None)
+        late.call("prompt.submit", "Never answered", True, None)
+        late.join("watch", None)
         wait_for(lambda: server.rows("select count(*) from battle where status = 'generating'") == [(1,)])
         assert stop(server.process) == 0
     assert "Traceback" not in server.log

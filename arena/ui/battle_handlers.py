@@ -10,9 +10,10 @@ from typing import Any
 import gradio as gr
 
 from arena.battle import ConversationFull, NotEnoughModels
-from arena.gate import AlreadyInside, Busy, Waiting
+from arena.gate import AlreadyInside, Busy
 from arena.prompts import PromptError
-from arena.ui.render import Updates, Widgets, render, render_panes
+from arena.ui.handover import Handover, Stream
+from arena.ui.render import Updates, Widgets, render, render_panes, render_verdict
 from arena.ui.services import Services, Visitor, visitor_of
 from arena.ui.texts import Language, say
 from arena.view import View
@@ -39,11 +40,17 @@ KINDLY = (NotAdmitted, PromptError, AlreadyInside, Busy, NotEnoughModels, Conver
 
 
 class Handlers:
-    """The page's events; its state is the battle's id alone, all else is read from the database."""
+    """The page's events; its state is the battle's id alone, all else is read from the database.
+
+    An answer takes three events: `ask` or `regenerate` waits in line and stores the turn, `watch` streams
+    into the two panes alone, `show` brings the whole page up to date. Gradio builds every output of an
+    event anew at every tick, so that one event for all would cost twice the time.
+    """
 
     def __init__(self, services: Services, widgets: Widgets) -> None:
         self._services = services
         self._battles = services.battles
+        self._streams = Handover()
         self.widgets = widgets
 
     async def ask(
@@ -55,30 +62,40 @@ class Handlers:
                 raise NotAdmitted("error_cookie")
             if not consent:
                 raise NotAdmitted("error_consent")
-            # The box is emptied with the first view: the prompt is stored then, and not before.
-            emptied: Updates = {self.widgets.prompt: gr.update(value="", interactive=False)}
-            async with aclosing(
-                self._stream(self._battles.ask(battle_id, visitor.voter, prompt or ""), visitor)
-            ) as stream:
-                async for updates in stream:
-                    if self.widgets.battle in updates:
-                        battle_id = updates[self.widgets.battle]
-                        yield updates | emptied
-                        emptied = {}
-                    else:
-                        yield updates
+            asked = self._battles.ask(battle_id, visitor.voter, prompt or "")
+            async with aclosing(self._begin(asked, visitor)) as page:
+                async for updates in page:
+                    yield updates
         except KINDLY as error:
             yield await self._refused(error, battle_id, visitor)
 
     async def regenerate(self, battle_id: str | None, request: gr.Request) -> AsyncIterator[Updates]:
         visitor = self._visitor(request)
         try:
-            own, voter = _admitted(battle_id, visitor)
-            async with aclosing(self._stream(self._battles.regenerate(own, voter), visitor)) as stream:
-                async for updates in stream:
+            asked = self._battles.regenerate(*_admitted(battle_id, visitor))
+            async with aclosing(self._begin(asked, visitor)) as page:
+                async for updates in page:
                     yield updates
         except KINDLY as error:
             yield await self._refused(error, battle_id, visitor)
+
+    async def watch(self, battle_id: str | None, request: gr.Request) -> AsyncIterator[Updates]:
+        visitor = self._visitor(request)
+        views = self._streams.take(visitor.voter, battle_id)
+        if views is None:
+            return
+        try:
+            async with aclosing(views):
+                async for view in views:
+                    if isinstance(view, View):
+                        yield render_panes(self.widgets, view, visitor.language)
+        except KINDLY as error:
+            gr.Warning(self._sentence(error, visitor.language))
+
+    async def show(self, battle_id: str | None, request: gr.Request) -> Updates:
+        """The whole page as the database says; empty where New was clicked in between."""
+        visitor = self._visitor(request)
+        return self._page(await self._current(battle_id, visitor) if battle_id else None, visitor)
 
     async def stop(self, battle_id: str | None, request: gr.Request) -> Updates:
         visitor = self._visitor(request)
@@ -86,30 +103,32 @@ class Handlers:
             view = await self._battles.stop(*_admitted(battle_id, visitor))
         except KINDLY as error:
             return await self._refused(error, battle_id, visitor)
-        # While answers stream, their own event shows the end; this one would only come in between.
+        # While answers stream, their own events show the end; this one would only come in between.
         return {self.widgets.battle: battle_id} if view.status == "generating" else self._page(view, visitor)
 
     def vote(self, outcome: Outcome) -> Callable[[str | None, gr.Request], Awaitable[Updates]]:
-        """The event of one vote button."""
+        """The event of one vote button: the names first; `show` follows with the rest of the page."""
 
         async def vote(battle_id: str | None, request: gr.Request) -> Updates:
             visitor = self._visitor(request)
             try:
-                view = await self._battles.vote(*_admitted(battle_id, visitor), outcome)
+                view: View | None = await self._battles.vote(*_admitted(battle_id, visitor), outcome)
             except KINDLY as error:
-                return await self._refused(error, battle_id, visitor)
-            return self._page(view, visitor)
+                view = await self._warned(error, battle_id, visitor)
+            return render_verdict(self.widgets, view, visitor.language)
 
         return vote
 
     async def new(self, request: gr.Request) -> Updates:
-        """An empty page; what was being generated has been cancelled by the click itself."""
-        return self._page(None, self._visitor(request))
+        """An empty page; the click itself has cancelled the events that wait or stream."""
+        visitor = self._visitor(request)
+        await self._streams.drop(visitor.voter)
+        return self._page(None, visitor)
 
     async def load(self, request: gr.Request) -> Updates:
         """Go on with a battle that waits for its vote: a reload loses nothing."""
         visitor = self._visitor(request)
-        return self._page(await self._unfinished(visitor), visitor)
+        return self._page(await self._current(None, visitor), visitor)
 
     async def status(self, request: gr.Request) -> tuple[Any, Any]:
         """How many contestants are ready, in numbers alone; the timer rests once nothing moves any more."""
@@ -124,35 +143,42 @@ class Handlers:
         text = say(self._visitor(request).language, key, ready=ready, total=total, percent=f"{percent:.0%}")
         return gr.update(value=text, visible=True), gr.update()
 
-    async def _stream(
-        self, views: AsyncGenerator[View | Waiting, None], visitor: Visitor
-    ) -> AsyncGenerator[Updates, None]:
-        first = True
-        async with aclosing(views):
+    async def _begin(self, views: Stream, visitor: Visitor) -> AsyncGenerator[Updates, None]:
+        """Up to the first view: the turn is stored then, and not before; whoever watches goes on from there."""
+        handed_over = False
+        try:
             async for view in views:
-                if isinstance(view, Waiting):
-                    yield {self.widgets.hint: say(visitor.language, "hint_waiting", ahead=view.ahead)}
-                    continue
-                # Only the panes change between the first view and the last: the rest need not travel.
-                whole = first or view.status != "generating"
-                yield (render if whole else render_panes)(self.widgets, view, visitor.language)
-                first = False
+                if isinstance(view, View):
+                    self._streams.leave(visitor.voter, view.battle_id, views)
+                    handed_over = True
+                    emptied: Updates = {self.widgets.prompt: gr.update(value="", interactive=False)}
+                    yield self._page(view, visitor) | emptied
+                    return
+                yield {self.widgets.hint: say(visitor.language, "hint_waiting", ahead=view.ahead)}
+        finally:
+            if not handed_over:
+                await views.aclose()
 
     async def _refused(self, error: Exception, battle_id: str | None, visitor: Visitor) -> Updates:
         """Say why, and show what the database says: a page that was left behind catches up."""
-        try:
-            if battle_id is None or visitor.voter is None:
-                view = await self._unfinished(visitor)
-            else:
-                view = await asyncio.to_thread(self._battles.view, battle_id, visitor.voter)
-        except (Refused, DatabaseProblem):
-            view = None
+        return self._page(await self._warned(error, battle_id, visitor), visitor)
+
+    async def _warned(self, error: Exception, battle_id: str | None, visitor: Visitor) -> View | None:
+        view = await self._current(battle_id, visitor)
         lost = isinstance(error, NoBattle) and view is not None
         gr.Warning(say(visitor.language, "error_lost") if lost else self._sentence(error, visitor.language))
-        return self._page(view, visitor)
+        return view
 
-    async def _unfinished(self, visitor: Visitor) -> View | None:
-        return await asyncio.to_thread(self._battles.unfinished, visitor.voter) if visitor.voter else None
+    async def _current(self, battle_id: str | None, visitor: Visitor) -> View | None:
+        """The page's battle, or for a page without one the battle that waits for the voter, if any."""
+        try:
+            if visitor.voter is None:
+                return None
+            if battle_id is None:
+                return await asyncio.to_thread(self._battles.unfinished, visitor.voter)
+            return await asyncio.to_thread(self._battles.view, battle_id, visitor.voter)
+        except (Refused, DatabaseProblem):
+            return None
 
     def _page(self, view: View | None, visitor: Visitor) -> Updates:
         return render(self.widgets, view, visitor.language)

@@ -105,9 +105,16 @@ def _wire(handlers: Handlers, consent: gr.Checkbox) -> None:
     asked = [widgets.prompt, consent, widgets.battle]
     asking = gr.on([widgets.prompt.submit, widgets.send.click], handlers.ask, asked, outputs, **EVENT)
     again = widgets.regenerate.click(handlers.regenerate, widgets.battle, outputs, **EVENT)
+    running = [asking, again]
+    for begun in (asking, again):
+        watching = begun.then(handlers.watch, widgets.battle, [widgets.pane_a, widgets.pane_b], **EVENT)
+        watching.then(handlers.show, widgets.battle, outputs, **EVENT)
+        running.append(watching)
     widgets.stop.click(handlers.stop, widgets.battle, outputs, **EVENT)
-    widgets.new.click(handlers.new, None, outputs, cancels=[asking, again], **EVENT).then(
+    widgets.new.click(handlers.new, None, outputs, cancels=running, **EVENT).then(
         None, js="() => document.querySelector('#prompt textarea').focus()", api_visibility="private"
     )
     for outcome, button in widgets.votes.items():
-        button.click(handlers.vote(outcome), widgets.battle, outputs, **EVENT)
+        answer = [widgets.battle, widgets.hint, widgets.reveal]
+        voted = button.click(handlers.vote(outcome), widgets.battle, answer, **EVENT)
+        voted.then(handlers.show, widgets.battle, outputs, **EVENT)

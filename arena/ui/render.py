@@ -53,7 +53,6 @@ def render(widgets: Widgets, view: View | None, language: Language) -> Updates:
     status = view.status if view else "idle"
     names = view.revealed if view and view.revealed else (None, None)
     generating = status == "generating"
-    hint = "hint_stopped_for_good" if status == "stopped" and view and not view.can_regenerate else f"hint_{status}"
     return {
         widgets.battle: view.battle_id if view else None,
         widgets.pane_a: gr.update(value=_messages(view, "a", language), label=_label("model_a", names[0], language)),
@@ -67,9 +66,18 @@ def render(widgets: Widgets, view: View | None, language: Language) -> Updates:
             variant="primary" if status in ("voted", "void") else "secondary",
         ),
         **{button: gr.update(interactive=status == "open") for button in widgets.votes.values()},
-        widgets.hint: say(language, hint),
+        widgets.hint: _hint(view, language),
         widgets.reveal: _reveal(view, language),
         widgets.examples: gr.update(visible=view is None),
+    }
+
+
+def render_verdict(widgets: Widgets, view: View | None, language: Language) -> Updates:
+    """Only what a vote is answered with: the names, or why there are none yet."""
+    return {
+        widgets.battle: view.battle_id if view else None,
+        widgets.hint: _hint(view, language),
+        widgets.reveal: _reveal(view, language),
     }
 
 
@@ -77,6 +85,13 @@ def render_panes(widgets: Widgets, view: View | None, language: Language) -> Upd
     """Only the two panes: what changes while answers stream."""
     # Values alone: an update of properties would have Gradio build both components anew, at every tick.
     return {widgets.pane_a: _messages(view, "a", language), widgets.pane_b: _messages(view, "b", language)}
+
+
+def _hint(view: View | None, language: Language) -> str:
+    if view is None:
+        return say(language, "hint_idle")
+    for_good = view.status == "stopped" and not view.can_regenerate
+    return say(language, "hint_stopped_for_good" if for_good else f"hint_{view.status}")
 
 
 def _messages(view: View | None, side: str, language: Language) -> list[dict[str, str]]:
