@@ -5,7 +5,6 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from arena.ui.battle_page import describe_once
 from arena.ui.render import Widgets, render, render_panes
 from arena.ui.texts import TEXTS
 from arena.view import Exchange, Revealed, View
@@ -109,11 +108,3 @@ def test_each_pane_holds_its_own_side_of_the_conversation(widgets: Widgets) -> N
     assert said[widgets.pane_a] == ["One?", "a1", "Two?", "…"]
     assert said[widgets.pane_b] == ["One?", "b1", "Two?", "b2"]
     assert [message["role"] for message in updates[widgets.pane_a]] == ["user", "assistant"] * 2
-
-
-def test_a_pane_is_described_once_and_as_gradio_would() -> None:
-    before = gr.Chatbot(render=False).api_info()
-    describe_once()
-    one, other = gr.Chatbot(render=False), gr.Chatbot(render=False)
-    assert one.api_info() is other.api_info()
-    assert one.api_info() == before

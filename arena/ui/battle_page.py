@@ -23,17 +23,10 @@ STATUS_SECONDS = 3
 EVENT: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
 
 
-def describe_once() -> None:
-    """Have Gradio describe what a Chatbot holds once, and not anew at each update: 5 ms a pane, while all wait."""
-    described = gr.Chatbot(render=False).api_info()
-    gr.Chatbot.api_info = lambda _: described
-
-
 def build_battle_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -> None:
     """Lay the page out and wire it; called inside the context of `page`."""
     # The secret only keeps the browser's copy readable over restarts; there is nothing to hide in a tick.
     remembered = gr.BrowserState(False, storage_key="paddock-consent", secret="paddock-consent")  # noqa: S106
-    describe_once()
     status = gr.Markdown(visible=False, elem_id="status")
     timer = gr.Timer(STATUS_SECONDS)
     gr.Markdown(i18n("lead"))
@@ -60,6 +53,9 @@ def _layout(i18n: gr.I18n) -> tuple[Widgets, gr.Checkbox, list[gr.Button]]:
             for outcome in Outcome
         }
     reveal = gr.Markdown(visible=False, elem_id="reveal")
+    with gr.Row():
+        regenerate = gr.Button(i18n("regenerate"), elem_id="regenerate", interactive=False, min_width=120)
+        new = gr.Button(i18n("new"), elem_id="new-battle", interactive=False, min_width=120)
     with gr.Row(equal_height=True):
         prompt = gr.Textbox(
             label=i18n("prompt"), placeholder=i18n("placeholder"), max_lines=8, elem_id="prompt", scale=8
@@ -67,9 +63,6 @@ def _layout(i18n: gr.I18n) -> tuple[Widgets, gr.Checkbox, list[gr.Button]]:
         send = gr.Button(i18n("send"), variant="primary", elem_id="send", scale=1, min_width=96)
         stop = gr.Button(i18n("stop"), variant="stop", elem_id="stop", visible=False, scale=1, min_width=96)
     consent = gr.Checkbox(label=i18n("consent"), elem_id="consent", container=False)
-    with gr.Row():
-        regenerate = gr.Button(i18n("regenerate"), elem_id="regenerate", interactive=False, min_width=120)
-        new = gr.Button(i18n("new"), elem_id="new-battle", interactive=False, min_width=120)
     with gr.Column(elem_id="examples") as column:
         gr.Markdown(i18n("examples"))
         with gr.Row():
@@ -82,7 +75,7 @@ def _pane(i18n: gr.I18n, side: str) -> gr.Chatbot:
     return gr.Chatbot(
         label=i18n(f"model_{side}"),
         elem_id=f"pane-{side}",
-        height="48vh",
+        height="42vh",
         min_width=300,
         layout="panel",
         buttons=["copy"],

@@ -13,7 +13,9 @@ CSS = """
 #panes .wrapper { padding-top: 38px; box-sizing: border-box; }
 #hint p { margin: 0; min-height: 1.5em; text-align: center; }
 #reveal { border: 1px solid var(--border-color-primary); border-radius: var(--radius-lg); padding: 12px 16px; }
-#votes button { min-height: 48px; }
+#votes button { min-height: 48px; height: 100%; }
+#standings table, #standings td, #standings th { font-family: inherit; }
+#intervals .modebar-btn--logo { display: none; }
 #examples button { font-weight: 400; text-align: left; justify-content: flex-start; }
 #prompt textarea { font-size: 16px; }
 button:focus-visible, textarea:focus-visible, a:focus-visible {
@@ -58,4 +60,11 @@ def theme() -> gr.themes.Base:
         neutral_hue="stone",
         font=["ui-sans-serif", "system-ui", "sans-serif"],
         font_mono=["ui-monospace", "Consolas", "monospace"],
+    ).set(
+        # The theme's own shades of these are too faint to read: below 4.5 to 1.
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        block_label_text_color="*primary_800",
+        block_title_text_color="*primary_800",
     )

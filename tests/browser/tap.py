@@ -8,7 +8,7 @@ from typing import Any, cast
 from playwright.sync_api import Page
 from support import Reply
 
-PANE_A, PANE_B = 1, 2  # outputs of the event that asks
+PANE_A, PANE_B = 0, 1  # the only outputs of the event that streams
 
 # Runs before the page's own scripts. A response is copied, so that the page reads its own undisturbed.
 TAP = """

@@ -33,10 +33,9 @@ def test_twenty_battles_tell_nothing_before_their_votes_and_the_names_after(
         done = len(received(page.page))
         _play(page, number)
         assert not _found(canaries, _state(page)), f"battle {number}: the page itself"
-        vote = VOTES[number % len(VOTES)]
-        page.vote(vote)
-        entries = received(page.page)[done:]
-        before, after = _cut_at_vote(entries)
+        votable = len(received(page.page))
+        page.vote(VOTES[number % len(VOTES)])
+        before, after = _cut_at_vote(received(page.page)[done:], votable - done)
         assert not _found(canaries, before), f"battle {number}: what was received"
         # Controls: the collector saw both answers before the vote, and both names after it.
         assert all(f"Quagga answer {side}" in "".join(before) for side in ("al", "bi"))
@@ -106,11 +105,12 @@ def _deep_html(page: Page) -> str:
     return str(page.evaluate("() => [...document.querySelectorAll('input, textarea')].map(e => e.value).join()"))
 
 
-def _cut_at_vote(entries: list[Entry]) -> tuple[list[str], list[str]]:
-    """The texts before the vote was sent, and those after it."""
-    last = max(place for place, (kind, url, _) in enumerate(entries) if kind == "sent" and "/queue/join" in url)
+def _cut_at_vote(entries: list[Entry], votable: int) -> tuple[list[str], list[str]]:
+    """The texts before the vote was sent, and those after it: the first event after the page was `votable`."""
+    sent = [place for place, (kind, url, _) in enumerate(entries) if kind == "sent" and "/queue/join" in url]
+    vote = next(place for place in sent if place >= votable)
     texts = [" ".join(entry) for entry in entries]
-    return texts[:last], texts[last:]
+    return texts[:vote], texts[vote:]
 
 
 def _found(canaries: Iterable[str], texts: Iterable[str]) -> list[str]:
