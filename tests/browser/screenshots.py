@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from support import Server, Visitor, serving  # noqa: E402
 
 from browser.pages import BattlePage, launch  # noqa: E402
+from browser.tap import TAP  # noqa: E402
 
 PROMPT = "Explain why the sky is blue to a child of six."
 QUESTIONS = (
@@ -46,7 +47,7 @@ def main(folder: Path) -> None:
 
 
 def _battle(browser: Browser, server: Server, folder: Path) -> None:
-    page = BattlePage(browser.new_page(viewport=DESK), server.url).open()
+    page = BattlePage(_tapped(browser.new_page(viewport=DESK)), server.url).open()
     page.ask(PROMPT)
     # Both are well under way and neither is over.
     page.page.wait_for_function(
@@ -77,11 +78,17 @@ def _leaderboard(browser: Browser, server: Server, folder: Path) -> None:
 
 def _phone(browser: Browser, server: Server, folder: Path) -> None:
     context = browser.new_context(viewport=PHONE, color_scheme="dark", device_scale_factor=2, is_mobile=True)
-    page = BattlePage(context.new_page(), server.url).open()
+    page = BattlePage(_tapped(context.new_page()), server.url).open()
     page.ask("What is the capital of France?")
     expect(page.answers("b")).to_have_count(1)
     page.wait_votable()
     _shoot(page.page, folder / "phone.png", down_to="#votes")
+
+
+def _tapped(page: Page) -> Page:
+    """The page as the tests watch it: they know from its own requests when it is done with an event."""
+    page.add_init_script(TAP)
+    return page
 
 
 def _shoot(page: Page, path: Path, *, whole: bool = False, down_to: str = "body") -> None:
