@@ -291,6 +291,9 @@ def test_answers_that_can_not_be_stored_open_no_vote(build: Build) -> None:
         asyncio.run(arena.battles.vote(battle, "ann", Outcome.A))
     assert status_of(arena.database, battle) == "generating"
     assert vote_of(arena.database, battle) is None
+    arena.database.write(lambda session: session.execute(text("PRAGMA max_page_count=1000000")) and None)
+    freed = asyncio.run(arena.battles.stop(battle, "ann"))
+    assert (freed.status, freed.can_regenerate) == ("stopped", True), "with room again, Stop frees the battle"
 
 
 def test_a_vote_that_can_not_be_stored_reveals_nothing(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:

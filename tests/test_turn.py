@@ -175,6 +175,14 @@ def test_a_model_that_hangs_voids_the_battle_when_its_time_is_up(build: Build) -
     assert arena.turns(views[-1].battle_id)[0].failure == "no answer within 0.05 s"
 
 
+def test_an_answer_that_is_there_in_time_may_be_shown_slowly(build: Build) -> None:
+    arena = build(
+        *(contestant(model, replies=["word " * 20]) for model in ("ant", "bee")), answer_seconds=0.2, pace_chars=200
+    )
+    views = asyncio.run(arena.ask())
+    assert views[-1].status == "open"
+
+
 def test_a_contestant_that_went_away_voids_the_battle_and_is_not_named(build: Build) -> None:
     arena = build(ANT, BEE)
 

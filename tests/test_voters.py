@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import Signer
 
-from arena.voters import Voters
+from arena.voters import COOKIE, Voters
+from arena.web import read_cookie
 
 SECRET = b"a secret of this test"
 
@@ -71,3 +72,11 @@ def test_the_key_of_pseudonyms_hangs_on_the_secret_and_does_not_tell_it(voters: 
     assert voters.pseudonym_key != Voters(b"another").pseudonym_key
     assert SECRET not in voters.pseudonym_key
     assert len(voters.pseudonym_key) == 32
+
+
+@pytest.mark.parametrize("neighbor", ['prefs={"a":1}', "a b=1", "x=\u00e9", 't="', "=", ";;", "paddock=1"])
+def test_other_applications_cookies_on_this_host_do_not_hide_ours(voters: Voters, neighbor: str) -> None:
+    cookie = voters.issue()
+    assert read_cookie(f"{neighbor}; {COOKIE}={cookie}") == cookie
+    assert read_cookie(f"{COOKIE}={cookie}; {neighbor}") == cookie
+    assert read_cookie(neighbor) is None

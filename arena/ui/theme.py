@@ -14,13 +14,20 @@ CSS = """
 #hint p { margin: 0; min-height: 1.5em; text-align: center; }
 #reveal { border: 1px solid var(--border-color-primary); border-radius: var(--radius-lg); padding: 12px 16px; }
 #votes button { min-height: 48px; height: 100%; }
-#standings table, #standings td, #standings th { font-family: inherit; }
+#standings td *, #standings th * { font-family: var(--font) !important; }
 #intervals .modebar-btn--logo { display: none; }
 #examples button { font-weight: 400; text-align: left; justify-content: flex-start; }
 #prompt textarea { font-size: 16px; }
 button:focus-visible, textarea:focus-visible, a:focus-visible {
   outline: 3px solid var(--color-accent);
   outline-offset: 2px;
+}
+/* The theme's own shades of these are too faint to read: below 4.5 to 1. */
+body:not(.dark) .gradio-container {
+  --button-primary-background-fill: var(--primary-700);
+  --button-primary-background-fill-hover: var(--primary-800);
+  --block-label-text-color: var(--primary-800);
+  --block-title-text-color: var(--primary-800);
 }
 @media (max-width: 700px) {
   #votes { display: grid !important; grid-template-columns: 1fr 1fr; }
@@ -60,11 +67,4 @@ def theme() -> gr.themes.Base:
         neutral_hue="stone",
         font=["ui-sans-serif", "system-ui", "sans-serif"],
         font_mono=["ui-monospace", "Consolas", "monospace"],
-    ).set(
-        # The theme's own shades of these are too faint to read: below 4.5 to 1.
-        button_primary_background_fill="*primary_700",
-        button_primary_background_fill_hover="*primary_800",
-        button_primary_background_fill_dark="*primary_700",
-        block_label_text_color="*primary_800",
-        block_title_text_color="*primary_800",
     )

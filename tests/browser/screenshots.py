@@ -51,7 +51,8 @@ def _battle(browser: Browser, server: Server, folder: Path) -> None:
     page.ask(PROMPT)
     # Both are well under way and neither is over.
     page.page.wait_for_function(
-        "() => [...document.querySelectorAll('#panes [data-testid=bot]')].every((one) => one.innerText.length > 150)"
+        "() => document.querySelectorAll('#panes [data-testid=bot]').length == 2"
+        " && [...document.querySelectorAll('#panes [data-testid=bot]')].every((one) => one.innerText.length > 150)"
     )
     _shoot(page.page, folder / "battle-streaming.png")
     page.wait_votable()
