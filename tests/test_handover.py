@@ -66,6 +66,33 @@ def test_what_nobody_takes_is_closed() -> None:
     asyncio.run(play())
 
 
+def test_what_is_left_when_the_loop_ends_is_closed() -> None:
+    async def play() -> Stream:
+        handover, stream = Handover(), Stream()
+        handover.leave("ann", "b1", await stream.begun())
+        await asyncio.sleep(0)  # its expiry has begun
+        return stream
+
+    assert asyncio.run(play()).closed.is_set()
+
+
+def test_a_taken_stream_s_expiry_does_not_touch_the_next_one() -> None:
+    async def play() -> None:
+        handover, first, second = Handover(), Stream(), Stream()
+        handover.leave("ann", "b1", await first.begun())
+        await asyncio.sleep(0)
+        taken = handover.take("ann", "b1")
+        handover.leave("ann", "b1", await second.begun())
+        await asyncio.sleep(0.01)
+        assert not second.closed.is_set()
+        assert handover.take("ann", "b1") is second.views
+        for stream in (taken, second.views):
+            assert stream is not None
+            await stream.aclose()
+
+    asyncio.run(play())
+
+
 def test_what_is_dropped_is_closed_at_once() -> None:
     async def play() -> None:
         handover, stream = Handover(), Stream()

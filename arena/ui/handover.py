@@ -41,6 +41,9 @@ class Handover:
             await stream.aclose()
 
     async def _expire(self, voter: str | None) -> None:
-        await asyncio.sleep(self._patience)
-        _, stream, _ = self._left.pop(voter)
-        await stream.aclose()
+        try:
+            await asyncio.sleep(self._patience)
+        finally:  # when the server ends, too
+            if voter in self._left and self._left[voter][2] is asyncio.current_task():
+                _, stream, _ = self._left.pop(voter)
+                await stream.aclose()
