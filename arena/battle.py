@@ -54,11 +54,11 @@ class Battles:
         self._turns = Turns(database, residents, limits, now)
         self._gate = Gate(limits.max_battles, limits.max_waiting)
 
-    async def ask(self, battle_id: str | None, voter: str, prompt: str) -> AsyncGenerator[View | Waiting, None]:
+    def ask(self, battle_id: str | None, voter: str, prompt: str) -> AsyncGenerator[View | Waiting, None]:
         """Begin a battle, or add a turn to the voter's open one, and stream both answers.
 
-        Raises `PromptError`, `Busy`, `AlreadyInside`, `NotEnoughModels`, `ConversationFull` or `Refused`
-        before anything is stored.
+        Raises `PromptError` at once; the stream raises `PromptError`, `Busy`, `AlreadyInside`,
+        `NotEnoughModels`, `ConversationFull` or `Refused` before anything is stored.
         """
         prompt = clean_prompt(prompt, self._limits.max_prompt_chars)
 
@@ -70,14 +70,12 @@ class Battles:
                 await self._continue(battle_id, voter, turn)
             return turn
 
-        async with aclosing(self._in_turn(store, voter)) as views:
-            async for view in views:
-                yield view
+        return self._in_turn(store, voter)
 
-    async def regenerate(self, battle_id: str, voter: str) -> AsyncGenerator[View | Waiting, None]:
+    def regenerate(self, battle_id: str, voter: str) -> AsyncGenerator[View | Waiting, None]:
         """Answer the last prompt once more, on both sides.
 
-        Raises `Busy`, `AlreadyInside`, `NotEnoughModels` or `Refused` before anything is stored.
+        The stream raises `Busy`, `AlreadyInside`, `NotEnoughModels` or `Refused` before anything is stored.
         """
 
         async def store() -> Turn:
@@ -85,9 +83,7 @@ class Battles:
             seed, now, most = self._seed(), self._now(), self._limits.max_regenerations
             return await self._stored(lambda session: queries.regenerate(session, battle_id, voter, seed, now, most))
 
-        async with aclosing(self._in_turn(store, voter)) as views:
-            async for view in views:
-                yield view
+        return self._in_turn(store, voter)
 
     async def stop(self, battle_id: str, voter: str) -> View:
         """End what is being generated, on both sides. Raises `Refused` for another's battle.

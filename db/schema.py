@@ -12,7 +12,6 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DatabaseError
 
 from db.session import Database, DatabaseProblem, check_integrity, sqlite_path
 
@@ -40,9 +39,6 @@ def open_database(url: str) -> Database:
     try:
         check_integrity(database)
         database.write(lambda session: migrate(session.connection(), path))
-    except DatabaseError as error:
-        database.close()
-        raise DatabaseProblem(f"The database {path} can't be opened ({error.orig}); is the disk full?") from error
     except BaseException:
         database.close()
         raise

@@ -132,9 +132,10 @@ class Handlers:
 
     async def status(self, request: gr.Request) -> tuple[Any, Any]:
         """How many contestants are ready, in numbers alone; the timer rests once nothing moves any more."""
-        states = [residency.state for residency in self._services.pool.status()]
+        residents = self._services.pool.status()
+        states = [residency.state for residency in residents]
         ready, total, failed = states.count("ready"), len(states), states.count("failed")
-        percent = sum(residency.progress for residency in self._services.pool.status()) / total
+        percent = sum(residency.progress for residency in residents) / total
         if ready == total:
             return gr.update(visible=False), gr.update(active=False)
         key = "loading" if ready < 2 else "loading_more"
