@@ -46,9 +46,13 @@ class Settings(BaseSettings):
     max_prompt_chars: int = Field(default=4000, ge=1, le=15000, description="Longest prompt, in characters")
     max_turns: int = Field(default=8, ge=1, le=100, description="Most turns in one battle")
     max_regenerations: int = Field(default=2, ge=0, le=10, description="Most regenerations of a turn")
-    max_battles: int = Field(default=4, ge=1, le=256, description="Battles generated at the same time")
+    memory: float = Field(
+        default=0, ge=0, le=100_000, description="GB that models may take of a device; 0: most of what it has"
+    )
+    max_battles: int = Field(default=8, ge=1, le=256, description="Battles generated at the same time")
     max_waiting: int = Field(default=32, ge=1, le=10000, description="Visitors that may wait for a turn")
     answer_seconds: float = Field(default=300, gt=0, le=3600, description="Longest time one turn may take")
+    max_answer_chars: int = Field(default=40_000, ge=100, description="Longest answer, in characters")
     vote_minutes: float = Field(default=120, gt=0, le=10080, description="Minutes a finished battle may be voted on")
     pace_chars: float = Field(
         default=80, ge=0, le=10000, description="Characters a second that both sides are shown at; 0: as they come"

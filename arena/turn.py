@@ -29,9 +29,10 @@ class Limits:
     max_prompt_chars: int = 4000
     max_turns: int = 8
     max_regenerations: int = 2
-    max_battles: int = 4
+    max_battles: int = 8
     max_waiting: int = 32
     answer_seconds: float = 300
+    max_answer_chars: int = 40_000
     vote_window: timedelta = timedelta(hours=2)
     pace_chars: float = 80
     tick_seconds: float = TICK_SECONDS
@@ -140,7 +141,14 @@ class Turns:
         for prompt, answer in before:
             messages += [Message("user", prompt), Message("assistant", answer)]
         messages.append(Message("user", turn.prompt))
-        return Request(self._residents.model(spec.id), messages, spec.chat_sampling(), turn.seed)
+        return Request(
+            self._residents.model(spec.id),
+            messages,
+            spec.chat_sampling(),
+            turn.seed,
+            conversation=turn.battle_id,
+            max_chars=self._limits.max_answer_chars,
+        )
 
     async def _settle(self, turn: Turn, answers: Mapping[Side, Answer], outcome: _Outcome) -> None:
         key = (turn.battle_id, turn.position, turn.attempt)

@@ -17,6 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from models.chat import Sampling
 
+Engine = Literal["llamacpp", "transformers", "endpoint", "scripted"]
+
+# Made when the weights are loaded (the first three), or found in the checkpoint, which must then say so.
+QUANTIZATIONS = ("nf4", "int8", "none", "gptq", "awq", "compressed-tensors", "torchao", "fp8", "mxfp4")
+_PARTS = {"llamacpp": "weights", "transformers": "checkpoint", "endpoint": "endpoint"}
 DEFAULT_CATALOG = Path(__file__).with_name("catalog.toml")
 
 
@@ -72,6 +77,41 @@ class Weights(_Entry):
     sources: tuple[Source, ...] = Field(min_length=1)
 
 
+class HubCheckpoint(_Entry):
+    """A repository of safetensors on the Hugging Face Hub, pinned: a branch may change under a contestant."""
+
+    kind: Literal["hub"]
+    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+
+
+class FolderCheckpoint(_Entry):
+    """A folder of safetensors on this machine (a relative path starts at the catalogue's folder).
+
+    `digest` is what `models.checkpoint.digest` says of what is in it.
+    """
+
+    kind: Literal["folder"]
+    path: str
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+Checkpoint = Annotated[HubCheckpoint | FolderCheckpoint, Field(discriminator="kind")]
+
+
+class Endpoint(_Entry):
+    """An OpenAI-compatible server: its base address (".../v1"), the model's name there.
+
+    `key` names the variable of the environment that holds the key (never the key itself; empty: none).
+    `reported` is the name the server may answer with, where that is another one.
+    """
+
+    url: str = Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#@]*)?$")
+    model: str = Field(min_length=1)
+    key: str = Field(default="", pattern=r"^([A-Z][A-Z0-9_]*)?$")
+    reported: str = ""
+
+
 class SamplingEntry(_Entry):
     temperature: float = Field(default=0.7, ge=0, le=2)
     top_p: float = Field(default=0.95, gt=0, le=1)
@@ -86,7 +126,7 @@ class ModelSpec(_Entry):
 
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     name: str = Field(min_length=1, max_length=80)
-    engine: Literal["llamacpp", "scripted"]
+    engine: Engine
     quantization: str
     license: str
     makers: tuple[str, ...] = Field(min_length=1)
@@ -94,13 +134,22 @@ class ModelSpec(_Entry):
     context: int = Field(default=4096, ge=256)
     prompt_template: str = ""
     weights: Weights | None = None
+    checkpoint: Checkpoint | None = None
+    endpoint: Endpoint | None = None
     script: dict[str, object] = Field(default_factory=dict)
     sampling: SamplingEntry = SamplingEntry()
 
     @model_validator(mode="after")
-    def _has_weights(self) -> ModelSpec:
-        if self.engine == "llamacpp" and self.weights is None:
-            raise ValueError("engine llamacpp needs [model.weights]")
+    def _is_whole(self) -> ModelSpec:
+        for engine, part in _PARTS.items():
+            if self.engine != "scripted" and (getattr(self, part) is not None) != (self.engine == engine):
+                says = "needs" if self.engine == engine else "takes no"
+                raise ValueError(f"engine {self.engine} {says} [model.{part}]")
+        if self.engine == "transformers" and self.quantization not in QUANTIZATIONS:
+            raise ValueError(
+                f"quantization '{self.quantization}' is unknown to engine transformers; "
+                f"it is one of {', '.join(QUANTIZATIONS)}"
+            )
         return self
 
     @property
@@ -108,13 +157,25 @@ class ModelSpec(_Entry):
         """What makes this contestant this contestant; JSON-ready."""
         return {
             "engine": self.engine,
-            "weights": self.weights.sha256 if self.weights else None,
+            "weights": self._content,
             "quantization": self.quantization,
             "prompt_template": self.prompt_template,
             "sampling": self.sampling.model_dump(mode="json"),
             "context": self.context,
             "script": self.script,
         }
+
+    @property
+    def _content(self) -> object:
+        """What the answers come from, wherever it lies on this machine."""
+        match self.checkpoint:
+            case HubCheckpoint(id=name, revision=revision):
+                return f"{name}@{revision}"
+            case FolderCheckpoint(digest=digest):
+                return digest
+        if self.endpoint:
+            return f"endpoint {self.endpoint.model}"  # its address may change, who answers there does not
+        return self.weights.sha256 if self.weights else None
 
     @property
     def fingerprint(self) -> str:
@@ -162,6 +223,9 @@ def _read_entry(path: Path, number: int, entry: object) -> ModelSpec:
 
 
 def _anchor_folders(spec: ModelSpec, folder: Path) -> ModelSpec:
+    if isinstance(spec.checkpoint, FolderCheckpoint):
+        path = str(folder / Path(spec.checkpoint.path).expanduser())
+        return spec.model_copy(update={"checkpoint": spec.checkpoint.model_copy(update={"path": path})})
     if spec.weights is None:
         return spec
     sources = tuple(

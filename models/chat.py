@@ -7,9 +7,9 @@ yield `Text` pieces and end with exactly one `Done` or `Failed`. Nothing heavy i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 Role = Literal["system", "user", "assistant"]
@@ -48,10 +48,19 @@ class Text:
 
 @dataclass(frozen=True)
 class Done:
-    """The answer is complete. `tokens` counts what was generated."""
+    """The answer is complete; what it took comes with it, where it is known.
+
+    `tokens` were generated after `prompt_tokens` were read. `first_token_seconds` and `seconds` run from
+    the asking to the first text and to the end, waiting included; `joules` are this answer's share of what
+    the GPU used. Two answers that say the same are equal, however long they took.
+    """
 
     reason: FinishReason
     tokens: int
+    prompt_tokens: int | None = field(default=None, compare=False)
+    first_token_seconds: float | None = field(default=None, compare=False)
+    seconds: float | None = field(default=None, compare=False)
+    joules: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -67,10 +76,13 @@ Event = Text | Done | Failed
 class ChatModel(Protocol):
     """One model that is ready to answer."""
 
-    def stream(self, messages: Sequence[Message], sampling: Sampling, seed: int) -> AsyncIterator[Event]:
+    def stream(
+        self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
+    ) -> AsyncGenerator[Event, None]:
         """Yield `Text` pieces, then one `Done` or `Failed`; never raises for a model's own fault.
 
-        Closing the iterator early stops the generation.
+        What an engine remembers of a prompt it may use again for the same `conversation` (a battle's id)
+        and for nothing else; empty: not at all. Closing the generator early stops the generation.
         """
         ...
 
@@ -81,12 +93,42 @@ class ChatModel(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What one side of a battle is asked."""
+    """What one side of a battle is asked. An answer longer than `max_chars` is ended there, as by its length."""
 
     model: ChatModel
     messages: Sequence[Message]
     sampling: Sampling
     seed: int
+    conversation: str = ""
+    max_chars: int = 100_000
+
+
+async def answer(request: Request) -> AsyncGenerator[Event, None]:
+    """Stream one answer within its limit of characters, its `Done` stamped with the time it took.
+
+    Always ends with one `Done` or `Failed`: a defect in an engine fails the answer and nothing else.
+    """
+    clock = asyncio.get_running_loop().time
+    asked, first, chars, pieces = clock(), None, 0, 0
+    stream = request.model.stream(request.messages, request.sampling, request.seed, request.conversation)
+    end: Done | Failed = Failed("the stream ended without saying so")
+    try:
+        async with aclosing(stream):
+            async for event in stream:
+                if not isinstance(event, Text):
+                    end = event
+                    break
+                first = clock() - asked if first is None else first
+                yield Text(event.text[: request.max_chars - chars])
+                chars, pieces = chars + len(event.text), pieces + 1
+                if chars >= request.max_chars:
+                    end = Done("length", pieces)
+                    break
+    except Exception as error:
+        end = Failed(f"{type(error).__name__}: {error}")
+    if isinstance(end, Done):
+        end = replace(end, first_token_seconds=first, seconds=clock() - asked)
+    yield end
 
 
 async def stream_pair(a: Request, b: Request) -> AsyncGenerator[tuple[Side, Event], None]:
@@ -98,15 +140,9 @@ async def stream_pair(a: Request, b: Request) -> AsyncGenerator[tuple[Side, Even
     events: asyncio.Queue[tuple[Side, Event]] = asyncio.Queue()
 
     async def pump(side: Side, request: Request) -> None:
-        try:
-            async with aclosing(request.model.stream(request.messages, request.sampling, request.seed)) as stream:  # type: ignore[type-var]
-                async for event in stream:
-                    await events.put((side, event))
-                    if not isinstance(event, Text):
-                        return
-            await events.put((side, Failed("the stream ended without saying so")))
-        except Exception as error:  # a defect in an engine must fail its side, not hang the pair
-            await events.put((side, Failed(f"{type(error).__name__}: {error}")))
+        async with aclosing(answer(request)) as stream:
+            async for event in stream:
+                await events.put((side, event))
 
     pumps = [asyncio.create_task(pump("a", a)), asyncio.create_task(pump("b", b))]
     try:

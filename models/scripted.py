@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from itertools import chain, repeat
 from typing import Annotated
 
@@ -54,7 +54,13 @@ class ScriptedModel:
         self.spec = spec
         self.script = Script.model_validate(spec.script)
 
-    async def stream(self, messages: Sequence[Message], sampling: Sampling, seed: int) -> AsyncIterator[Event]:
+    async def stream(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        seed: int,
+        conversation: str = "",  # noqa: ARG002
+    ) -> AsyncGenerator[Event, None]:
         script = self.script
         if script.hang:
             await asyncio.Event().wait()

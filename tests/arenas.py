@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -160,9 +160,11 @@ class Listening(ScriptedModel):
         super().__init__(spec)
         self._heard = heard
 
-    async def stream(self, messages: Sequence[Message], sampling: Sampling, seed: int) -> AsyncIterator[Event]:
+    async def stream(
+        self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
+    ) -> AsyncGenerator[Event, None]:
         self._heard.append(Heard(self.spec.id, tuple(messages), seed))
-        async for event in super().stream(messages, sampling, seed):
+        async for event in super().stream(messages, sampling, seed, conversation):
             yield event
 
 

@@ -7,11 +7,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from models.catalog import ModelSpec
-from models.chat import Done, Failed, Message, Sampling
+from models.chat import Done, Failed
+from models.local.engine import Footprint, Question
 
 
 class FakeEngine:
@@ -26,15 +27,12 @@ class FakeEngine:
         if spec.quantization == "slow":
             threading.Event().wait()
 
-    def answer(
-        self,
-        messages: Sequence[Message],
-        sampling: Sampling,
-        seed: int,
-        emit: Callable[[str], None],
-        stopped: Callable[[], bool],
-    ) -> Done | Failed:
-        what, _, rest = messages[-1].text.partition(" ")
+    @staticmethod
+    def needs(spec: ModelSpec, weights: Path | None, slots: int) -> Footprint:
+        return Footprint("cpu", 1000, 1_000_000)
+
+    def answer(self, question: Question, emit: Callable[[str], None], stopped: Callable[[], bool]) -> Done | Failed:
+        what, _, rest = question.messages[-1].text.partition(" ")
         if what == "forever":
             while not stopped():
                 emit("x")

@@ -80,7 +80,8 @@ sources = [{source}]
 def weights(
     file: str = "a.gguf", sha: str = "0" * 64, source: str = '{ kind = "folder", path = "weights/a.gguf" }'
 ) -> str:
-    return two(WEIGHTS.format(file=file, sha=sha, source=source))
+    text = two(WEIGHTS.format(file=file, sha=sha, source=source))
+    return 'engine = "llamacpp"'.join(text.rsplit('engine = "scripted"', 1))
 
 
 def test_a_relative_folder_starts_at_the_catalogue(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from models.catalog import ModelSpec
@@ -35,7 +35,9 @@ class Odd:
         self.error = error
         self.closed_early = False
 
-    async def stream(self, messages: Sequence[Message], sampling: Sampling, seed: int) -> AsyncIterator[Event]:
+    async def stream(
+        self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
+    ) -> AsyncGenerator[Event, None]:
         try:
             yield Text("x")
             if self.error:

@@ -99,7 +99,7 @@ def test_leaving_in_the_middle_frees_the_slot_at_once() -> None:
     long = Sampling(temperature=0, max_tokens=4000, repeat_penalty=1.3)
 
     async def leave_then_ask() -> float:
-        async with aclosing(worker.stream((Message("user", "Tell me a very long story."),), long, 1)) as events:  # type: ignore[type-var]
+        async with aclosing(worker.stream((Message("user", "Tell me a very long story."),), long, 1)) as events:
             assert isinstance(await anext(events), Text)
         began = time.monotonic()
         assert isinstance((await collect(worker, "Hi"))[-1], Done)

@@ -74,7 +74,7 @@ def test_it_can_fail_before_the_first_character() -> None:
 
 def test_it_can_hang_and_still_be_cancelled() -> None:
     async def wait() -> None:
-        async with aclosing(scripted(hang=True).stream(ONE_TURN, Sampling(), 0)) as stream:  # type: ignore[type-var]
+        async with aclosing(scripted(hang=True).stream(ONE_TURN, Sampling(), 0)) as stream:
             await asyncio.wait_for(anext(stream), timeout=0.05)
 
     with pytest.raises(TimeoutError):

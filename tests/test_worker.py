@@ -87,7 +87,7 @@ def test_leaving_early_frees_the_slot(start: Start) -> None:
 
     async def leave_then_ask() -> list[Event]:
         for _ in range(3):
-            async with aclosing(worker.stream((Message("user", "forever"),), Sampling(), 0)) as events:  # type: ignore[type-var]
+            async with aclosing(worker.stream((Message("user", "forever"),), Sampling(), 0)) as events:
                 assert await anext(events) == Text("x")
         return await collect(worker, "say next")
 
@@ -104,7 +104,7 @@ def test_a_request_that_waits_can_be_left_too(start: Start) -> None:
         await asyncio.sleep(0)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
-        await first.aclose()  # type: ignore[attr-defined]
+        await first.aclose()
         return await collect(worker, "say next")
 
     assert asyncio.run(asyncio.wait_for(scene(), PATIENCE)) == [Text("next"), Done("stop", 1)]

@@ -83,6 +83,7 @@ def _limits(settings: Settings) -> Limits:
         max_battles=settings.max_battles,
         max_waiting=settings.max_waiting,
         answer_seconds=settings.answer_seconds,
+        max_answer_chars=settings.max_answer_chars,
         vote_window=timedelta(minutes=settings.vote_minutes),
         pace_chars=settings.pace_chars,
     )

@@ -7,29 +7,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from models.catalog import ModelSpec
 from models.chat import Done, Failed, Message, Sampling
-
-
-class Engine(Protocol):
-    """What an engine's class must offer; its constructor takes (spec, weights, threads, slots) and may raise."""
-
-    def answer(
-        self,
-        messages: Sequence[Message],
-        sampling: Sampling,
-        seed: int,
-        emit: Callable[[str], None],
-        stopped: Callable[[], bool],
-    ) -> Done | Failed:
-        """Generate in the calling thread; called from up to `slots` threads at once."""
-        ...
+from models.local.engine import Engine, Question
 
 
 class Child:
@@ -72,7 +58,7 @@ class Child:
             end = Failed(f"{type(error).__name__}: {error}")
         self._cancelled.pop(number, None)
         if isinstance(end, Done):
-            self._say(event="done", id=number, reason=end.reason, tokens=end.tokens)
+            self._say(event="done", id=number, reason=end.reason, tokens=end.tokens, prompt_tokens=end.prompt_tokens)
         else:
             self._say(event="failed", id=number, detail=end.detail)
 
@@ -81,11 +67,12 @@ class Child:
             return Failed("the model is not loaded")
         messages = [Message(**message) for message in request["messages"]]
         sampling = Sampling(**{**request["sampling"], "stop": tuple(request["sampling"]["stop"])})
+        question = Question(messages, sampling, request["seed"], request["conversation"])
 
         def emit(text: str) -> None:
             self._say(event="text", id=request["id"], text=text)
 
-        return self._engine.answer(messages, sampling, request["seed"], emit, cancelled.is_set)
+        return self._engine.answer(question, emit, cancelled.is_set)
 
     def _say(self, **event: object) -> None:
         line = json.dumps(event).encode() + b"\n"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import xllamacpp
 
 from models.catalog import ModelSpec
-from models.chat import Done, Failed, Message, Sampling
+from models.chat import Done, Failed, FinishReason
+from models.local.engine import Question
 
 # Tokens of a prompt computed at a time. A running prompt can be cancelled, and lets the other
 # streams have their turn, only between two batches: 128 took 0.7 s where 2048 took 16 s, at no cost in all.
@@ -25,17 +26,10 @@ class LlamaCppEngine:
             raise ValueError("llama.cpp needs a weights file")
         self._server = xllamacpp.Server(_parameters(spec, weights, threads, slots))
 
-    def answer(
-        self,
-        messages: Sequence[Message],
-        sampling: Sampling,
-        seed: int,
-        emit: Callable[[str], None],
-        stopped: Callable[[], bool],
-    ) -> Done | Failed:
+    def answer(self, question: Question, emit: Callable[[str], None], stopped: Callable[[], bool]) -> Done | Failed:
         """Generate in the calling thread until the end, a failure, or `stopped()`; may run in `slots` threads."""
         reading = _Reading(emit, stopped)
-        self._server.handle_chat_completions(_request(messages, sampling, seed), reading)
+        self._server.handle_chat_completions(_request(question), reading)
         return reading.end or Failed("llama.cpp ended without a finish reason")
 
 
@@ -56,18 +50,20 @@ class _Reading:
             if text := choice["delta"].get("content"):
                 self._emit(text)
             if reason := choice.get("finish_reason"):
-                tokens = event.get("timings", {}).get("predicted_n", 0)
-                self.end = Done("length" if reason == "length" else "stop", tokens)
+                took = event.get("timings", {})
+                ending: FinishReason = "length" if reason == "length" else "stop"
+                self.end = Done(ending, took.get("predicted_n", 0), took.get("cache_n", 0) + took.get("prompt_n", 0))
         return self._stopped()
 
 
-def _request(messages: Sequence[Message], sampling: Sampling, seed: int) -> dict[str, object]:
+def _request(question: Question) -> dict[str, object]:
+    sampling = question.sampling
     return {
-        "messages": [{"role": message.role, "content": message.text} for message in messages],
+        "messages": [{"role": message.role, "content": message.text} for message in question.messages],
         "stream": True,
         "return_progress": True,  # events while the prompt is read, so that it can be cancelled
         "cache_prompt": False,
-        "seed": seed % 0xFFFFFFFF,  # 0xFFFFFFFF itself asks llama.cpp for a random one
+        "seed": question.seed % 0xFFFFFFFF,  # 0xFFFFFFFF itself asks llama.cpp for a random one
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ from models.catalog import ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling, Text
 
 ROOT = Path(__file__).parents[2]
-ENGINES: Mapping[str, str] = {"llamacpp": "models.local.llamacpp:LlamaCppEngine"}
+ENGINES: Mapping[str, str] = {
+    "llamacpp": "models.local.llamacpp:LlamaCppEngine",
+    "transformers": "models.local.transformers:TransformersEngine",
+}
 LAST_LINES = 50
 CLOSE_SECONDS = 3.0
 
@@ -96,7 +99,9 @@ class WorkerModel:
         """Wait up to `timeout` seconds for the process to end; return whether it has."""
         return self._gone.wait(timeout)
 
-    async def stream(self, messages: Sequence[Message], sampling: Sampling, seed: int) -> AsyncIterator[Event]:
+    async def stream(
+        self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
+    ) -> AsyncGenerator[Event, None]:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
 
@@ -112,7 +117,8 @@ class WorkerModel:
             return
         try:
             texts = [asdict(message) for message in messages]
-            self._send({"do": "chat", "id": number, "messages": texts, "sampling": asdict(sampling), "seed": seed})
+            asked = {"messages": texts, "sampling": asdict(sampling), "seed": seed, "conversation": conversation}
+            self._send({"do": "chat", "id": number, **asked})
             while True:
                 event = await events.get()
                 yield event
@@ -188,8 +194,10 @@ class WorkerModel:
                 with self._lock:
                     deliver = self._running.pop(said["id"], None)
                 if deliver:
-                    ended = said["event"] == "done"
-                    deliver(Done(said["reason"], said["tokens"]) if ended else Failed(said["detail"]))
+                    done = said["event"] == "done"
+                    deliver(
+                        Done(said["reason"], said["tokens"], said["prompt_tokens"]) if done else Failed(said["detail"])
+                    )
 
     def _hear_words(self) -> None:
         for line in self._process.stderr or ():
