@@ -1,6 +1,6 @@
 """Real weights in the form of safetensors: the default line-up's GGUF files, converted once and kept in the cache.
 
-`python -m tests.checkpoints GGUF FOLDER` converts one file; the process takes the converter's memory with it.
+`python tests/checkpoints.py GGUF FOLDER` converts one file; the process takes the converter's memory with it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from filelock import FileLock
 
 from models.catalog import load_catalog
 from models.fetch import fetch
-from tests.support import REPO
+from support import REPO
 
 CACHE = Path.home() / ".cache" / "paddock"
 FORM = 1  # raised when `convert` changes what it writes
 CONVERT_SECONDS = 1200.0
-QUIET = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
+QUIET = {"PYTHONPATH": str(REPO), "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
 
 
 def smollm2_checkpoint() -> Path:
@@ -47,7 +47,7 @@ def _checkpoint(contestant: str) -> Path:
             gguf = fetch(weights, CACHE / "weights", lambda part: None)
             with tempfile.TemporaryDirectory(prefix="converting-", dir=folder.parent) as scratch:
                 made = Path(scratch) / "made"
-                command = [sys.executable, "-m", "tests.checkpoints", str(gguf), str(made)]
+                command = [sys.executable, __file__, str(gguf), str(made)]
                 subprocess.run(command, cwd=REPO, env={**os.environ, **QUIET}, check=True, timeout=CONVERT_SECONDS)
                 made.rename(folder)
     return folder
