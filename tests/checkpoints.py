@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from support import REPO
 
 from models.catalog import load_catalog
 from models.fetch import fetch
-from support import REPO
 
 CACHE = Path.home() / ".cache" / "paddock"
 FORM = 1  # raised when `convert` changes what it writes
