@@ -37,14 +37,21 @@ def leaderboard(
 ) -> None:
     """Print the leaderboard, best first; before the first vote too."""
     with _kindly(), _downloads() as downloads:
-        from arena.exports import leaderboard_text, write_text
+        from arena.listings import leaderboard_text
 
-        text = leaderboard_text(downloads.leaderboard.refresh(), form.value)
-        if out is None:
-            sys.stdout.write(text)
-        else:
-            write_text(out, text)
-            typer.echo(f"Wrote {out}.", err=True)
+        _hand_out(leaderboard_text(downloads.leaderboard.refresh(), form.value), out)
+
+
+@app.command()
+def speed(
+    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of the screen.")] = None,
+) -> None:
+    """Print what the contestants' answers took: tokens, seconds, joules; of battles that have their vote."""
+    with _kindly(), _downloads() as downloads:
+        from arena.listings import speed_text
+
+        _hand_out(speed_text(downloads.speeds.refresh(), form.value), out)
 
 
 @export.command()
@@ -74,12 +81,23 @@ def settings() -> None:
             typer.echo(f"    {field.description}")
 
 
+def _hand_out(text: str, out: Path | None) -> None:
+    from arena.exports import write_text
+
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        write_text(out, text)
+        typer.echo(f"Wrote {out}.", err=True)
+
+
 @contextmanager
 def _downloads() -> Iterator[Downloads]:
     """What can be exported, read from the database beside a running server too."""
     from arena.downloads import Downloads
     from arena.leaderboard import Leaderboard
     from arena.settings import load_settings
+    from arena.speed import Speeds
     from arena.voters import Voters
     from db.schema import is_current, open_database
     from db.session import Database, writer_lock
@@ -93,7 +111,8 @@ def _downloads() -> Iterator[Downloads]:
             open_database(loaded.database).close()
     with closing(Database(loaded.database)) as database:
         board = Leaderboard(database, specs, enough_votes=loaded.provisional_votes)
-        yield Downloads(database, specs, board, Voters(loaded.voter_secret()).pseudonym_key)
+        speeds = Speeds(database, specs)
+        yield Downloads(database, specs, board, speeds, Voters(loaded.voter_secret()).pseudonym_key)
 
 
 @contextmanager

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from arena.exports import TEXT_FIELD, VOTE_FIELDS, leaderboard_text, votes_rows, write_csv, write_jsonl, write_text
+from arena.exports import TEXT_FIELD, VOTE_FIELDS, votes_rows, write_csv, write_jsonl, write_text
 from arena.leaderboard import Leaderboard
+from arena.listings import leaderboard_text, speed_text
+from arena.speed import Speeds
 from db.session import Database
 from models.catalog import ModelSpec
 
@@ -19,6 +21,7 @@ class Downloads:
     database: Database
     catalog: Sequence[ModelSpec]
     leaderboard: Leaderboard
+    speeds: Speeds
     pseudonym_key: bytes
 
     @property
@@ -41,6 +44,7 @@ class Downloads:
         return {
             "leaderboard.csv": lambda path: write_text(path, leaderboard_text(self.leaderboard.refresh(), "csv")),
             "leaderboard.json": lambda path: write_text(path, leaderboard_text(self.leaderboard.refresh(), "json")),
+            "speed.csv": lambda path: write_text(path, speed_text(self.speeds.refresh(), "csv")),
             "votes.csv": lambda path: self.write_votes(path, texts=False),
             "votes.jsonl": lambda path: self.write_votes(path, texts=False),
         }

@@ -26,6 +26,7 @@ class Entrant:
     fingerprint: str
     model: str
     name: str
+    engine: str
     quantization: str
     license: str
     url: str
@@ -62,13 +63,13 @@ def entrants(catalog: Iterable[ModelSpec], remembered: Iterable[Contestant]) -> 
     """Everybody who took or may take part, oldest first; the catalogue's names win over remembered ones."""
     known = {
         row.fingerprint: Entrant(
-            row.fingerprint, row.model_id, row.name, row.quantization, row.license, row.url, current=False
+            row.fingerprint, row.model_id, row.name, row.engine, row.quantization, row.license, row.url, current=False
         )
         for row in remembered
     }
     for spec in catalog:
         known[spec.fingerprint] = Entrant(
-            spec.fingerprint, spec.id, spec.name, spec.quantization, spec.license, spec.url, current=True
+            spec.fingerprint, spec.id, spec.name, spec.engine, spec.quantization, spec.license, spec.url, current=True
         )
     return tuple(known.values())
 

@@ -173,6 +173,14 @@ class Turns:
 
 
 def _side(answer: Answer) -> queries.Side:
-    if isinstance(answer.end, Done):
-        return queries.Side(answer.raw, answer.end.reason, answer.end.tokens)
+    if isinstance(end := answer.end, Done):
+        return queries.Side(
+            answer.raw,
+            end.reason,
+            end.tokens,
+            end.prompt_tokens,
+            end.first_token_seconds,
+            end.seconds,
+            end.joules,
+        )
     return queries.Side(answer.raw, "failed" if answer.end else None, None)

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from arena.prompts import visible_text
+from arena.usage import Usage, usage_of
 from db import queries
 from db.outcome import Outcome
 from db.tables import Contestant, Turn
+from db.usage import took
 from db.votes import vote_on
 
 if TYPE_CHECKING:
@@ -26,12 +28,14 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Revealed:
-    """A contestant as it is named after the vote."""
+    """A contestant as it is named after the vote, and what its answers in this battle took."""
 
     name: str
+    engine: str
     quantization: str
     license: str
     url: str
+    usage: Usage
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ def read_view(session: Session, battle_id: str, voter: str, max_regenerations: i
     vote = vote_on(session, battle_id)
     if vote is None:
         return view
-    a, b = (_revealed(session.get_one(Contestant, key)) for key in (battle.contestant_a, battle.contestant_b))
+    a = _revealed(session.get_one(Contestant, battle.contestant_a), usage_of(took(turn, "a") for turn in turns))
+    b = _revealed(session.get_one(Contestant, battle.contestant_b), usage_of(took(turn, "b") for turn in turns))
     return replace(view, outcome=Outcome(vote.outcome), revealed=(a, b))
 
 
@@ -68,5 +73,5 @@ def _exchange(turn: Turn) -> Exchange:
     return Exchange(turn.prompt, visible_text(turn.answer_a, complete=True), visible_text(turn.answer_b, complete=True))
 
 
-def _revealed(contestant: Contestant) -> Revealed:
-    return Revealed(contestant.name, contestant.quantization, contestant.license, contestant.url)
+def _revealed(one: Contestant, usage: Usage) -> Revealed:
+    return Revealed(one.name, one.engine, one.quantization, one.license, one.url, usage)

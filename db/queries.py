@@ -6,7 +6,7 @@ Writers take the moment as an argument and never ask a clock.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select, update
@@ -18,11 +18,19 @@ from db.tables import Battle, BattleStatus, Contestant, Turn
 
 @dataclass(frozen=True)
 class Side:
-    """How one side of a turn came out: its text, why it ended (None: it did not), tokens generated."""
+    """How one side of a turn came out; each field is the column of that name and of its side.
+
+    `reason` says why it ended (None: it did not), the others what it took (None: not known): tokens generated,
+    tokens read, seconds from the asking to the first text and to the end, joules of the GPU.
+    """
 
     answer: str
     reason: str | None
     tokens: int | None
+    prompt_tokens: int | None = None
+    first_token_seconds: float | None = None
+    seconds: float | None = None
+    joules: float | None = None
 
 
 # -- contestants ---------------------------------------------------------------------------------
@@ -156,8 +164,9 @@ def _end_turn(
 ) -> None:
     turn = session.get_one(Turn, key)
     turn.status, turn.finished_at, turn.failure = turn_status, now, failure
-    turn.answer_a, turn.reason_a, turn.tokens_a = a.answer, a.reason, a.tokens
-    turn.answer_b, turn.reason_b, turn.tokens_b = b.answer, b.reason, b.tokens
+    for name, side in (("a", a), ("b", b)):
+        for field, value in asdict(side).items():
+            setattr(turn, f"{field}_{name}", value)
     battle = session.get_one(Battle, turn.battle_id)
     battle.status, battle.finished_at = battle_status, now
 

@@ -79,7 +79,10 @@ class Battle(Base):
 
 
 class Turn(Base):
-    """One prompt and both answers. Regenerate adds an attempt; earlier attempts stay, superseded."""
+    """One prompt and both answers. Regenerate adds an attempt; earlier attempts stay, superseded.
+
+    What an answer took (tokens, seconds since it was asked for, joules of the GPU) is null where it is not known.
+    """
 
     __tablename__ = "turn"
     __table_args__ = (_one_of("status", get_args(TurnStatus)),)
@@ -97,6 +100,14 @@ class Turn(Base):
     reason_b: Mapped[str | None]
     tokens_a: Mapped[int | None]
     tokens_b: Mapped[int | None]
+    prompt_tokens_a: Mapped[int | None]
+    prompt_tokens_b: Mapped[int | None]
+    first_token_seconds_a: Mapped[float | None]
+    first_token_seconds_b: Mapped[float | None]
+    seconds_a: Mapped[float | None]
+    seconds_b: Mapped[float | None]
+    joules_a: Mapped[float | None]
+    joules_b: Mapped[float | None]
     failure: Mapped[str | None]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]

@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 from db.outcome import Outcome, Refused
 from db.queries import own_battle, why_not
 from db.tables import Battle, Counter, Turn, Vote
+from db.usage import Took
 
 VOTES = "votes"
+_MEASURED = tuple(f"{name}_{side}" for name in Took._fields for side in "ab")
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,10 @@ def votes_after(session: Session, sequence: int) -> list[VoteRow]:
 
 
 def texts_of(session: Session, battle_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """For each battle its turns that count, as prompt and two answers."""
+    """For each battle its turns that count: `prompt`, `answer_a`, `answer_b`, and what the answers took.
+
+    The latter are the fields of `db.usage.Took`, each with its side: `reason_a`, `reason_b`, `tokens_a`, …
+    """
     rows = session.scalars(
         select(Turn)
         .where(Turn.battle_id.in_(battle_ids), Turn.superseded.is_(False))
@@ -94,7 +99,10 @@ def texts_of(session: Session, battle_ids: Sequence[str]) -> dict[str, list[dict
     )
     texts: dict[str, list[dict[str, Any]]] = {battle_id: [] for battle_id in battle_ids}
     for turn in rows:
-        texts[turn.battle_id].append({"prompt": turn.prompt, "answer_a": turn.answer_a, "answer_b": turn.answer_b})
+        measured = {name: getattr(turn, name) for name in _MEASURED}
+        texts[turn.battle_id].append(
+            {"prompt": turn.prompt, "answer_a": turn.answer_a, "answer_b": turn.answer_b, **measured}
+        )
     return texts
 
 

@@ -20,6 +20,7 @@ from db.session import writer_lock
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("gradio", "torch", "transformers", "xllamacpp", "plotly", "pandas")
+VERBS = (["--help"], ["settings"], ["leaderboard"], ["speed"], ["export", "votes", "--out", "v.csv"])
 FIELDS = {"rank", "model", "rating", "lower", "upper", "votes", "elo"}
 CATALOG = "\n".join(
     f"""[[model]]
@@ -118,6 +119,28 @@ def test_a_first_look_beside_a_starting_server_is_refused_in_a_sentence(data: Pa
         assert "is in use by a running arena; stop it first" in ran("leaderboard", fails=True)
 
 
+# -- speeds ----------------------------------------------------------------------------------------
+
+
+def test_speeds_are_those_of_battles_that_have_their_vote(voted: Path) -> None:
+    rows = json.loads(ran("speed", "--format", "json"))
+    assert [(row["model"], row["engine"], row["answers"], row["tokens"]) for row in rows] == [
+        ("ant", "scripted", 3, 2),
+        ("bee", "scripted", 3, 2),
+    ]
+    assert "The Ant" in ran("speed")
+    assert len(list(csv.DictReader(io.StringIO(ran("speed", "--format", "csv"))))) == 2
+
+
+def test_before_the_first_vote_the_table_of_speeds_is_empty(data: Path) -> None:
+    assert json.loads(ran("speed", "--format", "json")) == []
+
+
+def test_the_file_of_speeds_holds_what_the_screen_would_show(voted: Path, tmp_path: Path) -> None:
+    assert ran("speed", "--format", "csv", "--out", str(tmp_path / "speed.csv")) == ""
+    assert (tmp_path / "speed.csv").read_bytes().decode() == ran("speed", "--format", "csv")
+
+
 # -- votes -----------------------------------------------------------------------------------------
 
 
@@ -136,6 +159,7 @@ def test_texts_are_exported_when_asked_for(voted: Path, tmp_path: Path) -> None:
     for name in ("votes.jsonl", "votes.csv"):
         ran("export", "votes", "--texts", "--out", str(tmp_path / name))
         assert "an answer" in (tmp_path / name).read_text()
+        assert "first_token_seconds_b" in (tmp_path / name).read_text()
 
 
 @pytest.mark.parametrize(
@@ -165,7 +189,7 @@ def test_settings_are_listed_and_the_secret_is_masked(data: Path, monkeypatch: p
     assert not data.exists(), "looking makes nothing"
 
 
-@pytest.mark.parametrize("verb", [["settings"], ["leaderboard"], ["export", "votes", "--out", "votes.csv"]])
+@pytest.mark.parametrize("verb", [["settings"], ["leaderboard"], ["speed"], ["export", "votes", "--out", "votes.csv"]])
 @pytest.mark.parametrize(
     ("name", "value", "parts"),
     [
@@ -200,7 +224,7 @@ def imported(program: str, *arguments: str) -> set[str]:
     return set(done.stderr.rsplit("LOADED", 1)[1].split())
 
 
-@pytest.mark.parametrize("verb", [["--help"], ["settings"], ["leaderboard"], ["export", "votes", "--out", "v.csv"]])
+@pytest.mark.parametrize("verb", VERBS)
 def test_no_verb_loads_pages_or_engines(voted: Path, verb: list[str]) -> None:
     run = "import sys\nfrom arena.cli import app\ntry: app(sys.argv[1:])\nexcept SystemExit as end: assert not end.code"
     loaded = imported(run, *verb)

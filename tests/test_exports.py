@@ -3,14 +3,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import hmac
-import io
 import itertools
 import json
 import os
 import random
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -22,19 +20,17 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from arena.exports import (
-    LEADERBOARD_FIELDS,
     TEXT_FIELD,
     VOTE_FIELDS,
     ExportError,
     harmless,
     json_line,
-    leaderboard_text,
     votes_rows,
     write_csv,
     write_jsonl,
     write_text,
 )
-from arena.leaderboard import Leaderboard, Standing
+from arena.leaderboard import Leaderboard
 from db.outcome import Outcome
 from db.queries import enrol, open_battle
 from db.schema import open_database
@@ -46,6 +42,13 @@ from models.catalog import ModelSpec
 NOW = datetime(2026, 3, 1, 13, 30, 15, 999_000, tzinfo=timezone(timedelta(hours=1)))
 KEY = b"a key of this arena"
 VOTER = "a-cookie-that-must-not-leak"
+
+MEASURED: dict[str, Any] = {
+    "reason_a": "stop", "reason_b": "length", "tokens_a": 11, "tokens_b": 12,
+    "prompt_tokens_a": 3, "prompt_tokens_b": 4,
+    "first_token_seconds_a": 0.25, "first_token_seconds_b": 0.5, "seconds_a": 1.5, "seconds_b": 2.5, "joules_a": None,
+    "joules_b": 9.5,
+}  # fmt: skip
 
 FORMULAS = (
     "=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "  =cmd|' /C calc'!A0", "\n@x",
@@ -83,7 +86,7 @@ def vote(session: Session, battle: str, outcome: Outcome, *texts: tuple[str, str
     turns = [
         Turn(
             battle_id=battle, position=place, attempt=0, prompt=prompt, answer_a=a, answer_b=b, seed=1,
-            status="finished", started_at=NOW,
+            status="finished", started_at=NOW, **MEASURED,
         )
         for place, (prompt, a, b) in enumerate(texts or [("p", "x", "y")])
     ]  # fmt: skip
@@ -99,47 +102,6 @@ def cast(database: Database, battle: str, outcome: Outcome = Outcome.A, *texts: 
 def read_csv(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-# -- the leaderboard -----------------------------------------------------------------------------
-
-STANDING = Standing(
-    rank=1, model="ant", name="=Ant [bold] 蚁", fingerprint="ab" * 32, rating=1012.34567, lower=-1.005, upper=None,
-    votes=40, wins=35.0, win_rate=0.875, elo=1003.14159, provisional=True, quantization="Q4_K_M",
-    license="MIT", url="u",
-)  # fmt: skip
-
-
-def test_json_has_the_fields_in_their_order_and_ratings_to_two_decimals() -> None:
-    (record,) = json.loads(leaderboard_text([STANDING], "json"))
-    assert list(record.items()) == [
-        ("rank", 1), ("model", "ant"), ("name", "=Ant [bold] 蚁"), ("rating", 1012.35), ("lower", -1.0),
-        ("upper", None), ("votes", 40), ("win_rate", 0.875), ("elo", 1003.14), ("provisional", True),
-        ("quantization", "Q4_K_M"), ("license", "MIT"), ("fingerprint", "abababababab"),
-    ]  # fmt: skip
-    assert tuple(record) == LEADERBOARD_FIELDS
-
-
-def test_csv_keeps_numbers_as_numbers_and_disarms_names() -> None:
-    row = replace(STANDING, lower=-12.5, name="=HYPERLINK(1)")
-    text = leaderboard_text([row], "csv")
-    (record,) = csv.DictReader(io.StringIO(text))
-    assert (record["lower"], record["upper"], record["provisional"]) == ("-12.5", "", "true")
-    assert record["name"] == "'=HYPERLINK(1)"
-    assert all(cell.startswith('"') for line in text.splitlines() for cell in line.split(","))
-
-
-def test_the_table_shows_names_as_they_are_and_marks_provisional_ratings() -> None:
-    table = leaderboard_text([STANDING, replace(STANDING, rating=None, win_rate=None, provisional=False)], "table")
-    assert "=Ant [bold] 蚁" in table
-    assert "1012 ?" in table
-    assert "provisional" in table
-    assert "\x1b" not in table
-
-
-@pytest.mark.parametrize("form", ["table", "json", "csv"])
-def test_an_empty_leaderboard_can_be_exported(form: Any) -> None:
-    assert leaderboard_text([], form).endswith("\n")
 
 
 # -- votes ---------------------------------------------------------------------------------------
@@ -161,12 +123,12 @@ def test_a_vote_is_told_with_a_pseudonym_and_in_utc(board: Database) -> None:
     assert datetime.fromisoformat(str(row["time"])).tzinfo == UTC
 
 
-def test_texts_come_on_request_and_follow_the_turns(board: Database) -> None:
+def test_texts_come_on_request_with_what_they_took_and_follow_the_turns(board: Database) -> None:
     cast(board, "b1", Outcome.A, ("one", "a", "b"), ("two", "c", "d"))
     (row,) = votes_rows(board, (ANT, BEE), KEY, texts=True)
     assert row[TEXT_FIELD] == [
-        {"prompt": "one", "answer_a": "a", "answer_b": "b"},
-        {"prompt": "two", "answer_a": "c", "answer_b": "d"},
+        {"prompt": "one", "answer_a": "a", "answer_b": "b", **MEASURED},
+        {"prompt": "two", "answer_a": "c", "answer_b": "d", **MEASURED},
     ]
 
 
@@ -203,7 +165,7 @@ def test_votes_beyond_one_chunk_come_all_and_in_order(board: Database, monkeypat
     rows = list(votes_rows(board, (ANT, BEE), KEY, texts=True))
     assert [row["battle"] for row in rows] == [f"b{n}" for n in range(203)]
     assert [row[TEXT_FIELD] for row in rows] == [
-        [{"prompt": f"p{n}", "answer_a": "x", "answer_b": "y"}] for n in range(203)
+        [{"prompt": f"p{n}", "answer_a": "x", "answer_b": "y", **MEASURED}] for n in range(203)
     ]
 
 
@@ -233,7 +195,7 @@ def test_a_csv_cell_of_texts_is_json(board: Database, tmp_path: Path) -> None:
         write_csv(tmp_path / "v.csv", (*VOTE_FIELDS, TEXT_FIELD), votes_rows(board, (ANT, BEE), KEY, texts=True)) == 1
     )
     (row,) = read_csv(tmp_path / "v.csv")
-    assert json.loads(row[TEXT_FIELD]) == [{"prompt": text, "answer_a": "-a", "answer_b": ""}]
+    assert json.loads(row[TEXT_FIELD]) == [{"prompt": text, "answer_a": "-a", "answer_b": "", **MEASURED}]
     assert row["outcome"] == "a"
 
 

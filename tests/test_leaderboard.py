@@ -212,7 +212,7 @@ def test_the_catalogues_name_wins_over_the_remembered_one(board: Database) -> No
 
 
 def entrant(model: str, fingerprint: str = "", *, current: bool = True) -> Entrant:
-    return Entrant(fingerprint or model, model, model.upper(), "Q8_0", "MIT", "", current)
+    return Entrant(fingerprint or model, model, model.upper(), "llamacpp", "Q8_0", "MIT", "", current)
 
 
 def rated(

@@ -7,12 +7,19 @@ import pytest
 
 from arena.ui.render import Widgets, render, render_panes
 from arena.ui.texts import TEXTS
+from arena.usage import Usage
 from arena.view import Exchange, Revealed, View
 from db.outcome import Outcome
 
+MEASURED = Usage(
+    prompt_tokens=412, tokens=128, first_token_seconds=0.4167, tokens_per_second=35.24, joules=12.34, cut=False
+)
+UNMEASURED = Usage(
+    prompt_tokens=None, tokens=130, first_token_seconds=None, tokens_per_second=None, joules=None, cut=True
+)
 REVEALED = (
-    Revealed("Secret Ant", "Q4_K_M", "Apache-2.0", "https://example.org/ant"),
-    Revealed("Secret Bee", "Q8_0", "MIT", ""),
+    Revealed("Secret Ant", "llamacpp", "Q4_K_M", "Apache-2.0", "https://example.org/ant", MEASURED),
+    Revealed("Secret Bee", "endpoint", "Q8_0", "MIT", "", UNMEASURED),
 )
 
 
@@ -82,14 +89,16 @@ def test_before_the_vote_the_panes_are_a_and_b_and_nothing_is_revealed(widgets: 
     assert updates[widgets.reveal] == gr.update(value="", visible=False)
 
 
-def test_after_the_vote_both_names_are_shown_with_what_they_are(widgets: Widgets) -> None:
+def test_after_the_vote_both_names_are_shown_with_what_they_are_and_took(widgets: Widgets) -> None:
     updates = render(widgets, voted(), "en")
     assert updates[widgets.pane_a]["label"] == "Model A: Secret Ant"
     assert updates[widgets.pane_b]["label"] == "Model B: Secret Bee"
     assert updates[widgets.reveal]["value"].splitlines() == [
         "**You found both bad.**",
-        "- Model A: **[Secret Ant](https://example.org/ant)** · Q4_K_M · Apache-2.0",
-        "- Model B: **Secret Bee** · Q8_0 · MIT",
+        "- Model A: **[Secret Ant](https://example.org/ant)** · llamacpp · Q4_K_M · Apache-2.0",
+        "  - 412 tokens read · 128 tokens written · first one after 0.42 s · 35.2 tokens/s · 12.3 J · complete",
+        "- Model B: **Secret Bee** · endpoint · Q8_0 · MIT",
+        "  - 130 tokens written · cut at its limit",
     ]
     assert updates[widgets.reveal]["visible"]
 

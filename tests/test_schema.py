@@ -1,21 +1,28 @@
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from arenas import ANT, BEE, begin, database_with
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from db import schema
 from db.schema import is_current, open_database
 from db.session import Database, DatabaseProblem, writer_lock
-from db.tables import Base, Battle, Counter
+from db.tables import Base, Battle, Counter, Turn
+from db.usage import took
 
 ROOT = Path(__file__).parents[1]
 # A process whose files may hold no more than a few pages.
@@ -35,14 +42,28 @@ LATER = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "later"
+down_revision = "{head}"
 
 
 def upgrade() -> None:
     op.create_table("later", sa.Column("name", sa.String(), primary_key=True))
     {more}
 '''
+# What a server wrote before it measured its answers.
+FIRST_ROWS = """
+INSERT INTO contestant VALUES ('f1', 'ant', 'Ant', 'llamacpp', 'Q4', 'MIT', '', '{}', '2026-03-01 12:00:00');
+INSERT INTO battle VALUES ('b1', 'ann', 'f1', 'f1', 0.5, 'voted', '2026-03-01 12:00:00', '2026-03-01 12:01:00');
+INSERT INTO battle VALUES ('b2', 'bob', 'f1', 'f1', 0.5, 'void', '2026-03-01 12:00:00', '2026-03-01 12:01:00');
+INSERT INTO turn VALUES ('b1', 0, 0, 'Why?', 7, 'finished', 1, 'old a', 'old b', 'stop', 'length', 11, 12, NULL,
+  '2026-03-01 12:00:00', '2026-03-01 12:00:30');
+INSERT INTO turn VALUES ('b1', 0, 1, 'Why?', 8, 'finished', 0, 'new a', 'new b', 'stop', 'stop', 13, 14, NULL,
+  '2026-03-01 12:00:40', '2026-03-01 12:01:00');
+INSERT INTO turn VALUES ('b2', 0, 0, 'How?', 9, 'failed', 0, 'half', '', NULL, 'failed', NULL, NULL, 'out of memory',
+  '2026-03-01 12:00:00', '2026-03-01 12:01:00');
+INSERT INTO vote VALUES ('b1', 'ann', 'tie', 1, '2026-03-01 12:02:00');
+INSERT INTO counter VALUES ('votes', 1);
+"""
 
 
 @pytest.fixture
@@ -61,13 +82,38 @@ def older(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with closing(database_with(file.parent, ANT, BEE)) as database:
         database.write(lambda session: begin(session, "old"))
     migrations = tmp_path / "migrations"
-    (migrations / "versions").mkdir(parents=True)
-    for name in ("env.py", "versions/0001_first_battle.py"):
-        (migrations / name).write_text((schema.MIGRATIONS / name).read_text())
-    later = migrations / "versions" / "0002_later.py"
-    later.write_text(LATER.format(more=""))
+    shutil.copytree(schema.MIGRATIONS, migrations, ignore=shutil.ignore_patterns("__pycache__"))
+    later = migrations / "versions" / "later.py"
+    later.write_text(later_migration())
     monkeypatch.setattr(schema, "MIGRATIONS", migrations)
     return later
+
+
+def later_migration(more: str = "") -> str:
+    return LATER.format(head=ScriptDirectory(str(ROOT / "db" / "migrations")).get_current_head(), more=more)
+
+
+def bring(url: str, revision: str, way: Callable[[Config, str], None]) -> None:
+    """Up- or downgrade the file to a revision."""
+
+    def work(session: Session) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
+        config.attributes["connection"] = session.connection()
+        way(config, revision)
+
+    with closing(Database(url)) as database:
+        database.write(work)
+
+
+def everything(path: Path) -> dict[str, tuple[str, list[tuple[object, ...]]]]:
+    """Every table: its declaration's words and its rows."""
+    with closing(sqlite3.connect(path)) as connection:
+        declared = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {
+            name: (" ".join(sql.replace(",", " ").split()), connection.execute(f"SELECT * FROM {name}").fetchall())  # noqa: S608
+            for name, sql in declared
+        }
 
 
 def refusal(url: str) -> str:
@@ -151,7 +197,7 @@ def test_an_older_schema_is_migrated_and_kept_as_it_was_beside(url: str, file: P
     with closing(open_database(url)) as database, database.read() as session:
         assert session.get_one(Battle, "old").voter == "ann"
     assert is_current(url)
-    snapshot = file.with_name("arena.db.before-0002")
+    snapshot = file.with_name("arena.db.before-later")
     assert "later" in tables(file)
     assert "later" not in tables(snapshot)
     with closing(sqlite3.connect(snapshot)) as connection:
@@ -160,20 +206,44 @@ def test_an_older_schema_is_migrated_and_kept_as_it_was_beside(url: str, file: P
 
 
 def test_a_migration_that_fails_half_way_changes_nothing(url: str, file: Path, older: Path) -> None:
-    older.write_text(LATER.format(more='op.execute("INSERT INTO nowhere VALUES (1)")'))
+    older.write_text(later_migration('op.execute("INSERT INTO nowhere VALUES (1)")'))
     assert str(file) in refusal(url)
     assert "later" not in tables(file)
-    older.write_text(LATER.format(more=""))
+    older.write_text(later_migration())
     open_database(url).close()
     assert "later" in tables(file)
 
 
 def test_a_migration_that_breaks_references_changes_nothing(url: str, file: Path, older: Path) -> None:
     older.write_text(
-        LATER.format(more='op.execute("PRAGMA defer_foreign_keys=ON"); op.execute("DELETE FROM contestant")')
+        later_migration('op.execute("PRAGMA defer_foreign_keys=ON"); op.execute("DELETE FROM contestant")')
     )
     assert refusal(url) == f"The migration of {file} would break references in battle; nothing was changed."
     assert "later" not in tables(file)
+
+
+def test_a_database_from_before_answers_were_measured_keeps_its_battles(url: str, file: Path) -> None:
+    file.parent.mkdir()
+    bring(url, "0001", command.upgrade)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(FIRST_ROWS)
+    before = everything(file)
+    assert not is_current(url)
+    with closing(open_database(url)) as database, database.read() as session:
+        turns = session.query(Turn).order_by(Turn.battle_id, Turn.attempt).all()
+        assert [(turn.answer_a, turn.tokens_b, turn.failure) for turn in turns] == [
+            ("old a", 12, None), ("new a", 14, None), ("half", None, "out of memory"),
+        ]  # fmt: skip
+        assert {took(turn, side)[2:] for turn in turns for side in ("a", "b")} == {(None, None, None, None)}
+    assert everything(file.with_name("arena.db.before-0002")) == before
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("UPDATE turn SET joules_a = 1.5, prompt_tokens_b = 3")
+        connection.commit()
+    bring(url, "0001", command.downgrade)
+    after = everything(file)
+    assert after == before, "nothing else was touched, and nothing of it is left"
+    bring(url, "0002", command.upgrade)
+    assert is_current(url)
 
 
 # -- what can't be opened --------------------------------------------------------------------------

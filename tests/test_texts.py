@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from arena.prompts import PromptError, clean_prompt
+from arena.ui.leaderboard_page import DATATYPES, SPEED_DATATYPES
 from arena.ui.texts import ABOUT, TEXTS, Language, language_of, say
 from db.outcome import Outcome, Refusal
 from db.tables import BattleStatus
@@ -64,9 +65,9 @@ def test_every_outcome_status_and_refusal_has_its_sentence(key: str) -> None:
     assert all(key in TEXTS[language] for language in LANGUAGES)
 
 
-def test_every_column_of_the_leaderboard_has_a_heading() -> None:
-    counts = {language: len(TEXTS[language]["columns"].split("|")) for language in LANGUAGES}
-    assert set(counts.values()) == {9}
+@pytest.mark.parametrize(("key", "count"), [("columns", len(DATATYPES)), ("speed_columns", len(SPEED_DATATYPES))])
+def test_every_column_of_a_table_has_a_heading(key: str, count: int) -> None:
+    assert {len(TEXTS[language][key].split("|")) for language in LANGUAGES} == {count}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

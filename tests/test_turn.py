@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from arenas import ANT, BEE, SLOW, Arena, arena_of, contestant, status_of, until
 from arena.view import View
 from db.outcome import Outcome, Refusal, Refused
 from db.tables import Battle
+from db.usage import Took, took
 from models.catalog import ModelSpec
+from models.chat import Done, Event, Message, Sampling
+from models.scripted import ScriptedModel
 
 Build = Callable[..., Arena]
 ENDLESS = (contestant("ant", **SLOW), contestant("bee", **SLOW))
@@ -129,6 +133,47 @@ def test_a_visitor_who_leaves_while_asking_on_can_still_regenerate_and_vote(buil
         assert (await arena.battles.vote(battle, "ann", Outcome.A)).status == "voted"
 
     asyncio.run(asyncio.wait_for(play(), 20))
+
+
+# -- what answers took -----------------------------------------------------------------------------
+
+
+class Measured(ScriptedModel):
+    """Says what its answer took, as an engine on a GPU does."""
+
+    async def stream(
+        self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
+    ) -> AsyncGenerator[Event, None]:
+        async for event in super().stream(messages, sampling, seed, conversation):
+            yield replace(event, prompt_tokens=17, joules=2.5) if isinstance(event, Done) else event
+
+
+def test_what_the_answers_took_is_in_the_row(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    arena = build(ANT, BEE)
+    models = {"ant": Measured(ANT), "bee": ScriptedModel(BEE)}
+    monkeypatch.setattr(arena.residents, "model", models.__getitem__)
+    battle = asyncio.run(arena.ask())[-1].battle_id
+    turn = arena.turns(battle)[0]
+    with arena.database.read() as session:
+        first = session.get_one(Battle, battle).contestant_a
+    measured, plain = (took(turn, side) for side in (("a", "b") if first == ANT.fingerprint else ("b", "a")))
+    assert (measured.reason, measured.tokens, measured.prompt_tokens, measured.joules) == ("stop", 3, 17, 2.5)
+    assert (plain.reason, plain.tokens, plain.prompt_tokens, plain.joules) == ("stop", 3, None, None)
+    for one in (measured, plain):
+        assert one.first_token_seconds is not None
+        assert one.seconds is not None
+        assert 0 <= one.first_token_seconds <= one.seconds
+
+
+def test_of_a_stopped_answer_nothing_is_said_to_be_measured(build: Build) -> None:
+    arena = build(*ENDLESS)
+
+    async def play() -> str:
+        async with aclosing(arena.battles.ask(None, "ann", "Why?")) as views:
+            return (await until_text(views)).battle_id
+
+    turn = arena.turns(asyncio.run(play()))[0]
+    assert took(turn, "a") == took(turn, "b") == Took(None, None, None, None, None, None)
 
 
 # -- failing ---------------------------------------------------------------------------------------

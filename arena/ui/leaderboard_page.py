@@ -10,11 +10,14 @@ import gradio as gr
 
 from arena.figures import interval_figure
 from arena.leaderboard import Standing
+from arena.listings import speed_figures
+from arena.speed import Speed
 from arena.ui.services import Services, visitor_of
 from arena.ui.texts import Language, say
 
 FEW_VOTERS = 30
 DATATYPES: list[Any] = ["number", "markdown", "number", "str", "number", "str", "number", "str", "str"]
+SPEED_DATATYPES: list[Any] = ["markdown", "str", "str", "number", *["str"] * 6]
 
 
 def build_leaderboard_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -> None:
@@ -29,14 +32,26 @@ def build_leaderboard_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -
         wrap=True,
     )
     plot = gr.Plot(show_label=False, elem_id="intervals")
+    speed_note = gr.Markdown(visible=False, elem_id="speed-note")
+    speed_table = gr.Dataframe(
+        interactive=False,
+        datatype=SPEED_DATATYPES,
+        elem_id="speed",
+        show_label=False,
+        pinned_columns=1,
+        visible=False,
+        wrap=True,
+    )
     with gr.Row(elem_id="downloads"):
         gr.Markdown(i18n("download"))
         for name in services.downloads.names:
             gr.Button(name, link=f"/download/{name}", size="sm", min_width=120)
 
-    async def load(request: gr.Request) -> tuple[Any, Any, Any]:
+    async def load(request: gr.Request) -> tuple[Any, ...]:
         language = visitor_of(request, services.voters).language
-        rows = await asyncio.to_thread(services.leaderboard.refresh)
+        rows, speeds = await asyncio.gather(
+            asyncio.to_thread(services.leaderboard.refresh), asyncio.to_thread(services.downloads.speeds.refresh)
+        )
         figure = interval_figure(
             rows,
             title=say(language, "plot_title"),
@@ -45,9 +60,11 @@ def build_leaderboard_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -
             provisional_label=say(language, "provisional"),
         )
         value = {"headers": say(language, "columns").split("|"), "data": [_row(row, language) for row in rows]}
-        return _summary(rows, services.leaderboard.voters, language), value, figure
+        summed = _summary(rows, services.leaderboard.voters, language)
+        return summed, value, figure, *_speed(speeds, language)
 
-    page.load(load, None, [summary, table, plot], api_visibility="private", show_progress="hidden")
+    shown = [summary, table, plot, speed_note, speed_table]
+    page.load(load, None, shown, api_visibility="private", show_progress="hidden")
 
 
 def _summary(rows: Sequence[Standing], voters: int, language: Language) -> str:
@@ -58,8 +75,21 @@ def _summary(rows: Sequence[Standing], voters: int, language: Language) -> str:
     return f"{text} {say(language, 'few_voters')}" if voters < FEW_VOTERS else text
 
 
+def _speed(speeds: Sequence[Speed], language: Language) -> tuple[Any, Any]:
+    """What stands above the table of speeds, and the table; neither is seen before the first vote."""
+    value = {
+        "headers": say(language, "speed_columns").split("|"),
+        "data": [[_linked(row), row.engine, row.quantization, row.answers, *speed_figures(row)] for row in speeds],
+    }
+    return gr.update(value=say(language, "speed"), visible=bool(speeds)), gr.update(value=value, visible=bool(speeds))
+
+
+def _linked(row: Standing | Speed) -> str:
+    return f"[{row.name}]({row.url})" if row.url else row.name
+
+
 def _row(row: Standing, language: Language) -> list[Any]:
-    name = f"[{row.name}]({row.url})" if row.url else row.name
+    name = _linked(row)
     if row.provisional:
         name += f" *({say(language, 'provisional')})*"
     return [

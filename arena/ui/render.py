@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from arena.ui.texts import Language, say
+from arena.usage import Usage
 from arena.view import Revealed, View
 from db.outcome import Outcome
 
@@ -117,5 +118,20 @@ def _reveal(view: View | None, language: Language) -> Any:
     lines = [f"**{say(language, f'result_{view.outcome}')}**"]
     for key, one in zip(("model_a", "model_b"), view.revealed, strict=True):
         named = f"[{one.name}]({one.url})" if one.url else one.name
-        lines.append(f"- {say(language, key)}: **{named}** · {one.quantization} · {one.license}")
+        lines.append(f"- {say(language, key)}: **{named}** · {one.engine} · {one.quantization} · {one.license}")
+        lines.append(f"  - {_took(one.usage, language)}")
     return gr.update(value="\n".join(lines), visible=True)
+
+
+def _took(usage: Usage, language: Language) -> str:
+    """What the answers took, in one line; what is not known is left out."""
+    figures: list[tuple[str, float | None, int]] = [
+        ("prompt_tokens", usage.prompt_tokens, 0),
+        ("output_tokens", usage.tokens, 0),
+        ("first_token", usage.first_token_seconds, 2),
+        ("tokens_per_second", usage.tokens_per_second, 1),
+        ("joules", usage.joules, 1),
+    ]
+    known = [(key, f"{value:.{digits}f}") for key, value, digits in figures if value is not None]
+    said = [say(language, f"took_{key}", value=value) for key, value in known]
+    return " · ".join([*said, say(language, "took_cut" if usage.cut else "took_complete")])

@@ -15,6 +15,7 @@ from arena.battle import Battles, enrol_all
 from arena.downloads import Downloads
 from arena.leaderboard import Leaderboard
 from arena.settings import Settings
+from arena.speed import Speeds
 from arena.turn import Limits
 from arena.ui.texts import Language, language_of
 from arena.voters import Voters
@@ -70,7 +71,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
             )
         )
         leaderboard = Leaderboard(database, specs, enough_votes=settings.provisional_votes)
-        downloads = Downloads(database, specs, leaderboard, voters.pseudonym_key)
+        downloads = Downloads(database, specs, leaderboard, Speeds(database, specs), voters.pseudonym_key)
         battles = Battles(database, pool, _limits(settings), SystemRandom())
         yield Services(settings, battles, leaderboard, downloads, pool, voters)
 

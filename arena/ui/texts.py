@@ -44,6 +44,13 @@ TEXTS: dict[Language, dict[str, str]] = {
         "result_b": "You found B better.",
         "result_tie": "You called it a tie.",
         "result_both_bad": "You found both bad.",
+        "took_prompt_tokens": "{value} tokens read",
+        "took_output_tokens": "{value} tokens written",
+        "took_first_token": "first one after {value} s",
+        "took_tokens_per_second": "{value} tokens/s",
+        "took_joules": "{value} J",
+        "took_complete": "complete",
+        "took_cut": "cut at its limit",
         "loading": "The models are getting ready: {ready} of {total} are here ({percent} loaded). "
         "Battles begin with two.",
         "loading_more": "{ready} of {total} models are ready ({percent} loaded); the others join as they arrive.",
@@ -79,6 +86,10 @@ TEXTS: dict[Language, dict[str, str]] = {
         "paced": "Both answers are shown at one common pace, so that speed does not give a model away.",
         "unpaced": "Both answers are shown as they come.",
         "columns": "Rank|Contestant|Rating|95 % interval|Votes|Win rate|Elo|Quantization|License",
+        "speed": "## Speed\n\nWhat the answers took, in battles that have their vote. Tokens/s counts from the first "
+        "token on; energy is the GPU's, idle draw included, shared among the answers that ran at the same time.",
+        "speed_columns": "Contestant|Engine|Quantization|Answers|Prompt tokens|Output tokens|First token|95 % within|"
+        "Tokens/s|J per 1,000 tokens",
     },
     "zh": {
         "battle": "对战",
@@ -116,6 +127,13 @@ TEXTS: dict[Language, dict[str, str]] = {
         "result_b": "您认为 B 更好。",
         "result_tie": "您判为平局。",
         "result_both_bad": "您认为都不好。",
+        "took_prompt_tokens": "读取 {value} 个词元",
+        "took_output_tokens": "生成 {value} 个词元",
+        "took_first_token": "首个词元用时 {value} 秒",
+        "took_tokens_per_second": "每秒 {value} 个词元",
+        "took_joules": "{value} 焦耳",
+        "took_complete": "回答完整",
+        "took_cut": "达到长度上限",
         "loading": "模型正在准备：已就绪 {ready}/{total}（已下载 {percent}）。两个就绪后即可开始。",
         "loading_more": "已有 {ready}/{total} 个模型就绪（已下载 {percent}），其余将陆续加入。",
         "unavailable": "只有 {ready}/{total} 个模型加载成功，原因见服务器日志。",
@@ -150,6 +168,9 @@ TEXTS: dict[Language, dict[str, str]] = {
         "paced": "两个回答以同样的速度显示，因此速度不会泄露身份。",
         "unpaced": "回答生成后立即显示。",
         "columns": "名次|参赛者|评分|95 % 区间|票数|胜率|Elo|量化|许可证",
+        "speed": "## 速度\n\n已投票对战中各回答的用量。每秒词元数从首个词元起算；能耗为 GPU 读数，含空闲功耗，"
+        "由同时生成的回答均摊。",
+        "speed_columns": "参赛者|引擎|量化|回答数|提示词元|输出词元|首个词元|95 % 不超过|每秒词元|每千词元焦耳",
     },
 }
 
