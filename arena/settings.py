@@ -6,17 +6,20 @@ import errno
 import os
 import secrets
 import socket
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from db.session import DatabaseProblem, sqlite_path
-from models.catalog import DEFAULT_CATALOG
+from models.catalog import DEFAULT_CATALOG, load_catalog
 
 PREFIX = "ARENA_"
+ENV_FILE = ".env"
 SECRET_CHARS = 16
 NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY
 
@@ -28,7 +31,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Everything one may change without touching code; each field is the variable ARENA_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True)
 
     title: str = Field(default="Paddock", min_length=1, max_length=60, description="Name shown on the pages")
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 opens it to the network")
@@ -158,26 +161,53 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def load_settings() -> Settings:
-    """Read the environment and `.env`. Raises `SettingsError` naming the variable, its value and what is allowed."""
-    _refuse_unknown()
+    """Read the environment and `.env`. Raises `SettingsError` naming the variable, its value and what is allowed.
+
+    Beside settings `.env` may hold the keys that endpoints of the catalogue name; to tell, the catalogue is read
+    where there are any (`CatalogError`).
+    """
+    known = {str(field.validation_alias or PREFIX + name.upper()) for name, field in Settings.model_fields.items()}
+    kept = list(dotenv_values(ENV_FILE))
+    for name, where in [*((name, "") for name in os.environ), *((name, " in .env") for name in kept)]:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise SettingsError(f"{name}{where} is not a setting; `python -m arena settings` lists them.")
     try:
-        return Settings()
+        loaded = Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(dict(problem)) for problem in error.errors())) from error
+    if others := [name for name in kept if name.upper() not in known]:
+        _refuse_but_keys(others, loaded.catalog)
+    return loaded
 
 
-def _refuse_unknown() -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    for name in os.environ:
-        if name.startswith(PREFIX) and name not in known:
-            raise SettingsError(f"{name} is not a setting; `python -m arena settings` lists them.")
+def _refuse_but_keys(names: Iterable[str], catalog: Path) -> None:
+    keys = {spec.endpoint.key for spec in load_catalog(catalog) if spec.endpoint}
+    for name in names:
+        if name not in keys:  # its value may be anybody's key, and is not repeated
+            raise SettingsError(
+                f"{name} in .env is neither a setting (`python -m arena settings` lists them) "
+                f"nor the key of an endpoint in {catalog}."
+            )
+
+
+def endpoint_keys(names: Iterable[str]) -> Mapping[str, SecretStr]:
+    """The keys in these variables of the environment, else of `.env`; a variable that holds none is missing.
+
+    Raises `SettingsError` for a variable of ours: what it holds is for no endpoint.
+    """
+    kept = dotenv_values(ENV_FILE)
+    keys = {}
+    for name in filter(None, names):
+        if name.startswith(PREFIX):
+            raise SettingsError(f"An endpoint of the catalogue names {name} as its key; give it a variable of its own.")
+        if key := (os.environ.get(name) or kept.get(name) or "").strip():
+            keys[name] = SecretStr(key)
+    return keys
 
 
 def _sentence(problem: dict[str, object]) -> str:
     location = problem["loc"]
     field = str(location[0]) if isinstance(location, tuple) and location else "settings"
-    if problem["type"] == "extra_forbidden":  # its value may be anybody's key
-        return f"{field.upper()} in .env is not a setting; `python -m arena settings` lists them."
     variable = (field if field.upper().startswith((PREFIX, "SPACE_")) else PREFIX + field).upper()
     hidden = "secret" in field or "@" in str(problem["input"])  # an address may hold a password
     value = "" if hidden else f"={problem['input']!r}"
