@@ -24,6 +24,7 @@ SPEED_FIELDS = (
     "first_token_p95", "tokens_per_second", "joules_per_1000_tokens", "fingerprint",
 )  # fmt: skip
 
+UNKNOWN = "–"
 _TABLE_WIDTH = 160
 
 Form = Literal["table", "json", "csv"]
@@ -64,14 +65,14 @@ def leaderboard_records(standings: Iterable[Standing]) -> list[dict[str, object]
 def _leaderboard_table(standings: Sequence[Standing]) -> str:
     table = Table("#", "Model", "Rating", "95 %", "Votes", "Wins", "Elo", "Quantization", "License")
     for row in standings:
-        interval = "–" if row.lower is None or row.upper is None else f"{row.lower:.0f} … {row.upper:.0f}"
+        interval = UNKNOWN if row.lower is None or row.upper is None else f"{row.lower:.0f} … {row.upper:.0f}"
         cells = [
             str(row.rank),
             row.name,
-            ("–" if row.rating is None else f"{row.rating:.0f}") + (" ?" if row.provisional else ""),
+            (UNKNOWN if row.rating is None else f"{row.rating:.0f}") + (" ?" if row.provisional else ""),
             interval,
             str(row.votes),
-            "–" if row.win_rate is None else f"{row.win_rate:.0%}",
+            UNKNOWN if row.win_rate is None else f"{row.win_rate:.0%}",
             f"{row.elo:.0f}",
             row.quantization,
             row.license,
@@ -123,7 +124,7 @@ def speed_figures(row: Speed) -> list[str]:
         (row.tokens_per_second, 1),
         (row.joules_per_1000_tokens, 0),
     )
-    return ["–" if value is None else f"{value:.{digits}f}" for value, digits in figures]
+    return [UNKNOWN if value is None else f"{value:.{digits}f}" for value, digits in figures]
 
 
 def _speed_table(speeds: Sequence[Speed]) -> str:

@@ -56,13 +56,7 @@ class Speeds:
     def refresh(self) -> tuple[Speed, ...]:
         """Take in the votes since the last refresh; the rows, fastest first, those of unknown speed last."""
         with self._lock:
-            with self._database.read() as session:
-                known = entrants(self._catalog, contestants(session))
-                turns = took_after(session, self._watermark)
-            for turn in turns:
-                self._totals[turn.a].add(turn.took_a)
-                self._totals[turn.b].add(turn.took_b)
-            self._watermark = turns[-1].sequence if turns else self._watermark
+            known = self._take_in()
             labels = model_labels(who for who in known if who.current or who.fingerprint in self._totals)
             rows = [
                 _row(labels[who.fingerprint], who, self._totals[who.fingerprint])
@@ -70,6 +64,20 @@ class Speeds:
                 if who.fingerprint in self._totals
             ]
         return tuple(sorted(rows, key=lambda row: (-(row.tokens_per_second or 0), row.name, row.fingerprint)))
+
+    def _take_in(self) -> tuple[Entrant, ...]:
+        """Count the answers of new votes; everybody who may have a row."""
+        try:
+            with self._database.read() as session:
+                for turn in took_after(session, self._watermark):
+                    self._totals[turn.a].add(turn.took_a)
+                    self._totals[turn.b].add(turn.took_b)
+                    self._watermark = turn.sequence
+                return entrants(self._catalog, contestants(session))
+        except BaseException:
+            # Half of a vote's turns may be counted: the next refresh begins anew.
+            self._watermark, self._totals = 0, defaultdict(Totals)
+            raise
 
 
 def _row(label: str, who: Entrant, totals: Totals) -> Speed:

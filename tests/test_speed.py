@@ -85,7 +85,7 @@ def test_a_refresh_reads_only_new_votes_and_equals_a_count_from_scratch(
 ) -> None:
     asked: list[int] = []
 
-    def reading(session: Session, after: int) -> list[usage.TurnTook]:
+    def reading(session: Session, after: int) -> Iterator[usage.TurnTook]:
         asked.append(after)
         return usage.took_after(session, after)
 
@@ -98,6 +98,22 @@ def test_a_refresh_reads_only_new_votes_and_equals_a_count_from_scratch(
     assert asked == [0, 4, 8]
     assert rows == followed.refresh() == Speeds(database, (ANT, BEE)).refresh()
     assert rows[0].answers == 12
+
+
+def test_a_reading_that_broke_off_counts_no_answer_twice(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = Speeds(database, (ANT, BEE))
+    for number in range(3):
+        played(database, f"b{number}")
+
+    def breaking_off(session: Session, after: int) -> Iterator[usage.TurnTook]:
+        yield from list(usage.took_after(session, after))[:2]
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr("arena.speed.took_after", breaking_off)
+        with pytest.raises(RuntimeError):
+            speeds.refresh()
+    assert [row.answers for row in speeds.refresh()] == [3, 3]
 
 
 def test_threads_that_refresh_at_once_count_every_answer_once(database: Database) -> None:

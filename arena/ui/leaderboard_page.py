@@ -10,14 +10,16 @@ import gradio as gr
 
 from arena.figures import interval_figure
 from arena.leaderboard import Standing
-from arena.listings import speed_figures
+from arena.listings import UNKNOWN, speed_figures
 from arena.speed import Speed
 from arena.ui.services import Services, visitor_of
 from arena.ui.texts import Language, say
 
 FEW_VOTERS = 30
 DATATYPES: list[Any] = ["number", "markdown", "number", "str", "number", "str", "number", "str", "str"]
-SPEED_DATATYPES: list[Any] = ["markdown", "str", "str", "number", *["str"] * 6]
+SPEED_DATATYPES: list[Any] = ["markdown", "str", "str", *["number"] * 7]
+# Wide enough for every heading; a narrow page scrolls the table.
+SPEED_WIDTHS: list[str | int] = [230, 110, 130, 90, 90, 90, 100, 100, 100, 140]
 
 
 def build_leaderboard_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -> None:
@@ -38,6 +40,7 @@ def build_leaderboard_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -
         datatype=SPEED_DATATYPES,
         elem_id="speed",
         show_label=False,
+        column_widths=SPEED_WIDTHS,
         pinned_columns=1,
         visible=False,
         wrap=True,
@@ -77,9 +80,14 @@ def _summary(rows: Sequence[Standing], voters: int, language: Language) -> str:
 
 def _speed(speeds: Sequence[Speed], language: Language) -> tuple[Any, Any]:
     """What stands above the table of speeds, and the table; neither is seen before the first vote."""
+    # Numbers, not texts: a click on a heading sorts by them.
+    figures = [[figure if figure == UNKNOWN else float(figure) for figure in speed_figures(row)] for row in speeds]
     value = {
         "headers": say(language, "speed_columns").split("|"),
-        "data": [[_linked(row), row.engine, row.quantization, row.answers, *speed_figures(row)] for row in speeds],
+        "data": [
+            [_linked(row), row.engine, row.quantization, row.answers, *measured]
+            for row, measured in zip(speeds, figures, strict=True)
+        ],
     }
     return gr.update(value=say(language, "speed"), visible=bool(speeds)), gr.update(value=value, visible=bool(speeds))
 
@@ -95,10 +103,10 @@ def _row(row: Standing, language: Language) -> list[Any]:
     return [
         row.rank,
         name,
-        "–" if row.rating is None else round(row.rating),
-        "–" if row.lower is None or row.upper is None else f"{row.lower:.0f} – {row.upper:.0f}",
+        UNKNOWN if row.rating is None else round(row.rating),
+        UNKNOWN if row.lower is None or row.upper is None else f"{row.lower:.0f} – {row.upper:.0f}",
         row.votes,
-        "–" if row.win_rate is None else f"{row.win_rate:.0%}",
+        UNKNOWN if row.win_rate is None else f"{row.win_rate:.0%}",
         round(row.elo),
         row.quantization,
         row.license,

@@ -88,8 +88,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "columns": "Rank|Contestant|Rating|95 % interval|Votes|Win rate|Elo|Quantization|License",
         "speed": "## Speed\n\nWhat the answers took, in battles that have their vote. Tokens/s counts from the first "
         "token on; energy is the GPU's, idle draw included, shared among the answers that ran at the same time.",
-        "speed_columns": "Contestant|Engine|Quantization|Answers|Prompt tokens|Output tokens|First token|95 % within|"
-        "Tokens/s|J per 1,000 tokens",
+        "speed_columns": "Contestant|Engine|Quantization|Answers|Prompt tokens|Output tokens|First token, s|"
+        "95 % within, s|Tokens/s|J per 1,000 tokens",
     },
     "zh": {
         "battle": "对战",
@@ -170,7 +170,8 @@ TEXTS: dict[Language, dict[str, str]] = {
         "columns": "名次|参赛者|评分|95 % 区间|票数|胜率|Elo|量化|许可证",
         "speed": "## 速度\n\n已投票对战中各回答的用量。每秒词元数从首个词元起算；能耗为 GPU 读数，含空闲功耗，"
         "由同时生成的回答均摊。",
-        "speed_columns": "参赛者|引擎|量化|回答数|提示词元|输出词元|首个词元|95 % 不超过|每秒词元|每千词元焦耳",
+        "speed_columns": "参赛者|引擎|量化|回答数|提示词元|输出词元|首个词元（秒）|"
+        "95 % 不超过（秒）|每秒词元|每千词元焦耳",
     },
 }
 

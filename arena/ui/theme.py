@@ -14,7 +14,7 @@ CSS = """
 #hint p { margin: 0; min-height: 1.5em; text-align: center; }
 #reveal { border: 1px solid var(--border-color-primary); border-radius: var(--radius-lg); padding: 12px 16px; }
 #votes button { min-height: 48px; height: 100%; }
-#standings td *, #standings th * { font-family: var(--font) !important; }
+:is(#standings, #speed) :is(td, th) * { font-family: var(--font) !important; }
 #intervals .modebar-btn--logo { display: none; }
 #examples button { font-weight: 400; text-align: left; justify-content: flex-start; }
 #prompt textarea { font-size: 16px; }
