@@ -4,25 +4,34 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.12 python3.11; do $$p -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+# torch and transformers, an engine of their own, are large. The tests need them; serving gets them where an NVIDIA GPU
+# makes them pay, since llama.cpp is the quicker engine on a CPU. TORCH=yes or TORCH=no decides otherwise.
+GPU := $(shell nvidia-smi >/dev/null 2>&1 && echo yes)
+BUILD := $(if $(GPU)$(filter Darwin,$(shell uname)),pypi,cpu)
+TO_SERVE := $(VENV)/.serve $(if $(filter yes,$(or $(TORCH),$(GPU))),$(VENV)/.torch-$(BUILD))
+TO_TEST := $(VENV)/.dev $(if $(filter yes,$(or $(TORCH),yes)),$(VENV)/.torch-$(BUILD))
 
 .PHONY: serve test check bench browser clean
+.NOTPARALLEL:
 
-serve: $(VENV)/.serve  ## install, fetch small real models, open the arena
+serve: $(TO_SERVE)  ## install, fetch small real models, open the arena
 	$(BIN)/python app.py
 
-test: $(VENV)/.dev browser  ## everything that needs no GPU, the slow proofs included
+test: $(TO_TEST) browser  ## everything that needs no GPU, the slow proofs included
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not gpu"
 
-check: $(VENV)/.dev  ## lint, types and unit tests, in under two minutes
+check: $(TO_TEST)  ## lint, types and unit tests, in under two minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not slow and not browser and not gpu"
 
-bench: $(VENV)/.dev  ## programs that print ratios against a baseline of the same run
+bench: $(TO_TEST)  ## programs that print ratios against a baseline of the same run
 	@for program in tests/bench/bench_*.py; do echo "== $$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done
 
 browser: $(VENV)/.dev  # Debian's chromium where there is one, else Playwright's own; without either the tests say so
@@ -36,12 +45,26 @@ $(VENV)/bin/pip:
 	  { $(PYTHON) -m venv --without-pip --clear $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; }
 
 $(VENV)/.serve: requirements.txt | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PIP) -r requirements.txt
 	touch $@
 
 $(VENV)/.dev: requirements.txt requirements-dev.txt | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
 	touch $@ $(VENV)/.serve
+
+# The registry's torch for Linux brings gigabytes of CUDA. Without a GPU the build for CPUs comes from PyTorch's index,
+# whose "+cpu" counts as newer than the same version without; where that index is out of reach, pip goes on without it.
+$(VENV)/.torch-cpu: requirements.txt requirements-torch.txt | $(VENV)/bin/pip
+	$(PIP) --no-deps --extra-index-url https://download.pytorch.org/whl/cpu --timeout 10 --retries 1 \
+	  "$$(grep '^torch[<>=]' requirements-torch.txt)"
+	$(PIP) -r requirements.txt -r requirements-torch.txt
+	touch $@
+
+# With a GPU (or on macOS) the registry's build is right; one for CPUs, from before the GPU came, must go first.
+$(VENV)/.torch-pypi: requirements.txt requirements-torch.txt | $(VENV)/bin/pip
+	test ! -e $(VENV)/.torch-cpu || { $(BIN)/pip uninstall --quiet --yes torch && rm $(VENV)/.torch-cpu; }
+	$(PIP) -r requirements.txt -r requirements-torch.txt
+	touch $@
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
