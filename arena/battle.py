@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from datetime import UTC, datetime
 from random import Random
 
@@ -23,8 +23,12 @@ from db.session import Database, Session
 from db.tables import Battle, Contestant, Turn
 from db.votes import record_vote
 from models.catalog import ModelSpec
+from models.pool import NotReady
 
 HEARTBEAT_TICKS = 8
+
+# A turn that is stored as generating, and whether its two models are there.
+_Stored = tuple[Turn, Callable[[], bool]]
 
 
 class NotEnoughModels(Exception):
@@ -62,13 +66,11 @@ class Battles:
         """
         prompt = clean_prompt(prompt, self._limits.max_prompt_chars)
 
-        async def store() -> Turn:
+        async def store(held: ExitStack) -> _Stored:
             turn = Turn(prompt=prompt, status="generating", seed=self._seed(), started_at=self._now())
             if battle_id is None:
-                await self._begin(voter, turn)
-            else:
-                await self._continue(battle_id, voter, turn)
-            return turn
+                return await self._begin(voter, turn, held)
+            return await self._continue(battle_id, voter, turn, held)
 
         return self._in_turn(store, voter)
 
@@ -78,10 +80,14 @@ class Battles:
         The stream raises `Busy`, `AlreadyInside`, `NotEnoughModels` or `Refused` before anything is stored.
         """
 
-        async def store() -> Turn:
-            await asyncio.to_thread(self._check_present, battle_id, voter)
+        async def store(held: ExitStack) -> _Stored:
+            there = self._reserve(await asyncio.to_thread(self._pair_of, battle_id, voter), held)
             seed, now, most = self._seed(), self._now(), self._limits.max_regenerations
-            return await self._stored(lambda session: queries.regenerate(session, battle_id, voter, seed, now, most))
+
+            def work(session: Session) -> Turn:
+                return queries.regenerate(session, battle_id, voter, seed, now, most)
+
+            return await self._stored(work), there
 
         return self._in_turn(store, voter)
 
@@ -115,8 +121,10 @@ class Battles:
             battle_id = queries.waiting_battle(session, voter, self._now() - self._limits.vote_window)
         return self.view(battle_id, voter) if battle_id else None
 
-    async def _in_turn(self, store: Callable[[], Awaitable[Turn]], voter: str) -> AsyncGenerator[View | Waiting, None]:
-        """Wait in line, store the turn, stream it."""
+    async def _in_turn(
+        self, store: Callable[[ExitStack], Awaitable[_Stored]], voter: str
+    ) -> AsyncGenerator[View | Waiting, None]:
+        """Wait in line, store the turn, stream it; however it ends, its place and its models are given back."""
         with self._gate.stand_in_line(voter) as ahead:
             ticks, told = 0, 0
             while others := ahead():
@@ -125,19 +133,22 @@ class Battles:
                     yield Waiting(others)
                 ticks, told = ticks + 1, others
                 await asyncio.sleep(self._limits.tick_seconds)
-            turn = await store()
-            async with aclosing(self._turns.generate(turn, voter)) as views:
-                async for view in views:
-                    yield view
+            with ExitStack() as held:
+                turn, there = await store(held)
+                async with aclosing(self._turns.generate(turn, voter, there)) as views:
+                    async for view in views:
+                        yield view
 
-    async def _begin(self, voter: str, turn: Turn) -> None:
-        specs = self._residents.ready()
-        if len(specs) < 2:
+    async def _begin(self, voter: str, turn: Turn, held: ExitStack) -> _Stored:
+        counts = await asyncio.to_thread(self._battle_counts)
+        # From here to the reservation at one go: whoever draws next sees what is taken.
+        pairs = {(a.fingerprint, b.fingerprint): there for a, b, there in self._residents.pairs()}
+        if not pairs:
             raise NotEnoughModels
         if not self._fits([turn.prompt]):
             raise PromptError("too_long_for_models")
-        counts = await asyncio.to_thread(self._battle_counts)
-        draw = draw_pair(sorted(spec.fingerprint for spec in specs), counts, self._rng)
+        draw = draw_pair(pairs, counts, self._rng)
+        there = self._reserve((draw.a, draw.b), held)
         battle = Battle(
             id=secrets.token_hex(16),
             voter=voter,
@@ -153,22 +164,22 @@ class Battles:
             queries.open_battle(session, battle, turn)
             return turn
 
-        await self._stored(work)
+        return await self._stored(work), there
 
-    async def _continue(self, battle_id: str, voter: str, turn: Turn) -> None:
+    async def _continue(self, battle_id: str, voter: str, turn: Turn, held: ExitStack) -> _Stored:
         view = await asyncio.to_thread(self.view, battle_id, voter)
         prompts = [exchange.prompt for exchange in view.exchanges]
         answers = [max(exchange.a, exchange.b, key=len) for exchange in view.exchanges]
         if not self._fits([*prompts, *answers, turn.prompt]):
             raise ConversationFull
-        await asyncio.to_thread(self._check_present, battle_id, voter)
+        there = self._reserve(await asyncio.to_thread(self._pair_of, battle_id, voter), held)
         most = self._limits.max_turns
 
         def work(session: Session) -> Turn:
             queries.next_turn(session, battle_id, voter, turn, most)
             return turn
 
-        await self._stored(work)
+        return await self._stored(work), there
 
     async def _stored(self, work: Callable[[Session], Turn]) -> Turn:
         """Commit a turn that is to be generated; if its visitor leaves meanwhile, it ends as stopped."""
@@ -183,13 +194,23 @@ class Battles:
         # All contestants count, not only the pair: a limit must not tell who is playing.
         return all(fits(texts, spec.context, spec.sampling.max_tokens) for spec in self._residents.ready())
 
-    def _check_present(self, battle_id: str, voter: str) -> None:
-        """Raise `NotEnoughModels` while one of the pair can't answer: to begin would make the battle void."""
-        ready = {spec.fingerprint for spec in self._residents.ready()}
+    def _pair_of(self, battle_id: str, voter: str) -> tuple[str, str]:
         with self._db.read() as session:
             battle = queries.own_battle(session, battle_id, voter)
-            if not {battle.contestant_a, battle.contestant_b} <= ready:
-                raise NotEnoughModels
+            return battle.contestant_a, battle.contestant_b
+
+    def _reserve(self, pair: tuple[str, str], held: ExitStack) -> Callable[[], bool]:
+        """Hold two contestants until `held` is closed; what is returned tells whether both are there.
+
+        Raises `NotEnoughModels` where they can't be had: to begin would make the battle void.
+        """
+        names = {spec.fingerprint: spec.id for spec in self._residents.ready()}
+        try:
+            there = held.enter_context(self._residents.reserve([names[contestant] for contestant in pair]))
+            there()
+        except (KeyError, NotReady) as error:
+            raise NotEnoughModels from error
+        return there
 
     def _battle_counts(self) -> dict[tuple[str, str], int]:
         with self._db.read() as session:

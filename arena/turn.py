@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -39,11 +39,23 @@ class Limits:
 
 
 class Residents(Protocol):
-    """Whoever knows which models can answer now."""
+    """Whoever knows which models can answer, and keeps them in memory while they do; nothing here waits."""
 
-    def ready(self) -> Sequence[ModelSpec]: ...
+    def ready(self) -> Sequence[ModelSpec]:
+        """Those that can be had for a battle, at once or after a load."""
+        ...
 
-    def model(self, spec_id: str) -> ChatModel: ...
+    def pairs(self) -> Sequence[tuple[ModelSpec, ModelSpec, bool]]:
+        """Every two that can meet now, and whether both are in memory already."""
+        ...
+
+    def reserve(self, spec_ids: Sequence[str]) -> AbstractContextManager[Callable[[], bool]]:
+        """Hold models until the block ends; what it yields tells whether all are there, or raises if they can't be."""
+        ...
+
+    def model(self, spec_id: str) -> ChatModel:
+        """One that is there."""
+        ...
 
 
 @dataclass
@@ -76,9 +88,10 @@ class Turns:
         key = (turn.battle_id, turn.position, turn.attempt)
         self._db.submit(lambda session: queries.stop_turn(session, key, nothing, nothing, now))
 
-    async def generate(self, turn: Turn, voter: str) -> AsyncGenerator[View, None]:
+    async def generate(self, turn: Turn, voter: str, there: Callable[[], bool]) -> AsyncGenerator[View, None]:
         """Stream a turn that is already stored as generating; the last view is the committed row's.
 
+        It begins when both models are `there`; until then, and if that raises, nothing shows which one is not.
         However it ends (done, stopped, failed, too late, the page closed), the row says so afterwards;
         where it can't be written, `DatabaseProblem` is raised and `Battles.stop` frees the battle later.
         """
@@ -88,7 +101,7 @@ class Turns:
         try:
             before = await asyncio.to_thread(self.view, turn.battle_id, voter)
             yield before
-            async with aclosing(self._frames(turn, before.exchanges[:-1], answers, stop, outcome)) as frames:
+            async with aclosing(self._frames(turn, before.exchanges[:-1], answers, stop, outcome, there)) as frames:
                 async for frame in frames:
                     yield before.with_last(frame.a, frame.b)
         except Exception as error:
@@ -106,8 +119,14 @@ class Turns:
         answers: Mapping[Side, Answer],
         stop: asyncio.Event,
         outcome: _Outcome,
+        there: Callable[[], bool],
     ) -> AsyncGenerator[Frame, None]:
         clock = asyncio.get_running_loop().time
+        while not there():
+            yield Frame("", "", complete=False)
+            if stop.is_set():
+                return
+            await asyncio.sleep(self._limits.tick_seconds)
         deadline = clock() + self._limits.answer_seconds
         events = stream_pair(*await asyncio.to_thread(self._requests, turn, before))
         paced = pace(events, answers, self._limits.pace_chars, self._limits.tick_seconds)

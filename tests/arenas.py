@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from random import Random
 
@@ -170,14 +173,37 @@ class Listening(ScriptedModel):
 
 @dataclass
 class Residents:
-    """Every contestant given is ready; `instead` names whose script a contestant follows, if not its own."""
+    """Every contestant given can be had; `instead` names whose script a contestant follows, if not its own.
+
+    Who reserves is served once `there` is set; `trouble` is raised instead. `held` counts who holds whom.
+    """
 
     specs: list[ModelSpec]
     heard: list[Heard] = field(default_factory=list)
     instead: dict[str, ModelSpec] = field(default_factory=dict)
+    there: bool = True
+    trouble: Exception | None = None
+    held: Counter[str] = field(default_factory=Counter)
 
     def ready(self) -> tuple[ModelSpec, ...]:
         return tuple(self.specs)
+
+    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, bool]]:
+        return [(a, b, True) for a, b in combinations(self.specs, 2)]
+
+    @contextmanager
+    def reserve(self, spec_ids: Sequence[str]) -> Iterator[Callable[[], bool]]:
+        self.held.update(spec_ids)
+
+        def there() -> bool:
+            if self.trouble:
+                raise self.trouble
+            return self.there
+
+        try:
+            yield there
+        finally:
+            self.held.subtract(spec_ids)
 
     def model(self, spec_id: str) -> ChatModel:
         own = next(spec for spec in self.specs if spec.id == spec_id)

@@ -204,10 +204,7 @@ def test_two_contestants_answer_as_a_pair_and_a_killed_one_comes_back() -> None:
         events = asyncio.run(asyncio.wait_for(battle_with_a_kill(pool, specs), PATIENCE))
         assert isinstance(events["a"], Failed)
         assert isinstance(events["b"], Done)
-        with pool._changed:
-            assert pool._changed.wait_for(
-                lambda: len(pool.ready()) == 2 and pool.model(specs[0].id) is not killed, PATIENCE
-            )
+        assert pool.wait(lambda: len(pool.ready()) == 2 and pool.model(specs[0].id) is not killed, PATIENCE)
     finally:
         pool.close()
 

@@ -12,7 +12,7 @@ from scipy.stats import chisquare
 
 from arena.pairing import Draw, draw_pair
 
-READY = ("ant", "bee", "cat", "dog")
+READY = dict.fromkeys(combinations(("ant", "bee", "cat", "dog"), 2), True)
 DRAWS = 12_000
 # One in ten thousand honest draws would fail; the seed makes sure that this one does not.
 SUSPICIOUS = 1e-4
@@ -29,7 +29,7 @@ def pairs(draws: list[Draw]) -> Counter[tuple[str, str]]:
 
 def test_without_battles_all_pairs_are_equally_likely() -> None:
     counts = pairs(drawn({}))
-    assert set(counts) == set(combinations(READY, 2))
+    assert set(counts) == set(READY)
     assert chisquare(list(counts.values())).pvalue > SUSPICIOUS
 
 
@@ -44,9 +44,9 @@ def test_pairs_are_drawn_by_the_inverse_of_their_battles_whatever_the_side() -> 
     battles = {("ant", "bee"): 2, ("bee", "ant"): 1, ("cat", "dog"): 1, ("dog", "ant"): 9}
     weights = {("ant", "bee"): 1 / 4, ("cat", "dog"): 1 / 2, ("ant", "dog"): 1 / 10}
     counts = pairs(drawn(battles))
-    expected = [weights.get(pair, 1.0) for pair in combinations(READY, 2)]
+    expected = [weights.get(pair, 1.0) for pair in READY]
     scale = DRAWS / sum(expected)
-    observed = [counts[pair] for pair in combinations(READY, 2)]
+    observed = [counts[pair] for pair in READY]
     assert chisquare(observed, [weight * scale for weight in expected]).pvalue > SUSPICIOUS
 
 
@@ -61,7 +61,7 @@ def test_the_probability_is_that_of_the_unordered_pair() -> None:
 
 def test_pairs_that_were_seldom_compared_catch_up() -> None:
     """A contestant that joins late meets the others until all pairs have met about as often."""
-    battles = dict.fromkeys(combinations(READY[:3], 2), 100)
+    battles = dict.fromkeys(combinations(("ant", "bee", "cat"), 2), 100)
     rng = Random(5)
     for _ in range(600):
         draw = draw_pair(READY, battles, rng)
@@ -71,10 +71,29 @@ def test_pairs_that_were_seldom_compared_catch_up() -> None:
     assert min(battles.values()) > 0.7 * max(battles.values())
 
 
-@pytest.mark.parametrize("ready", [(), ("ant",)])
-def test_fewer_than_two_can_not_meet(ready: tuple[str, ...]) -> None:
+def test_without_a_pair_nobody_meets() -> None:
     with pytest.raises(ValueError, match="a battle takes two contestants"):
-        draw_pair(ready, {}, Random(1))
+        draw_pair({}, {}, Random(1))
+
+
+def test_a_pair_that_must_be_loaded_is_drawn_a_quarter_as_often_and_its_probability_says_so() -> None:
+    pairs = {("ant", "bee"): True, ("ant", "cat"): False, ("bee", "cat"): False}
+    rng = Random(1)
+    draws = [draw_pair(pairs, {("bee", "ant"): 1}, rng) for _ in range(DRAWS)]
+    counts = {pair: sum({draw.a, draw.b} == set(pair) for draw in draws) for pair in pairs}
+    weights = [1 / 2, 1 / 4, 1 / 4]
+    assert chisquare(list(counts.values()), [weight * DRAWS for weight in weights]).pvalue > SUSPICIOUS
+    for draw in draws[:200]:
+        assert draw.probability == pytest.approx(1 / 2 if {draw.a, draw.b} == {"ant", "bee"} else 1 / 4)
+
+
+def test_where_every_pair_must_be_loaded_they_are_drawn_as_if_none_had_to_be() -> None:
+    away = dict.fromkeys(READY, False)
+    rngs = Random(3), Random(3)
+    for _ in range(100):
+        one, other = draw_pair(READY, {}, rngs[0]), draw_pair(away, {}, rngs[1])
+        assert (one.a, one.b) == (other.a, other.b)
+        assert one.probability == pytest.approx(other.probability)
 
 
 def test_the_same_seed_draws_the_same() -> None:
@@ -90,7 +109,8 @@ histories = st.dictionaries(st.tuples(st.sampled_from("abcdefg"), st.sampled_fro
 def test_nobody_meets_itself_or_somebody_who_is_not_ready(
     ready: list[str], battles: dict[tuple[str, str], int], seed: int
 ) -> None:
-    draw = draw_pair(ready, battles, Random(seed))
+    pairs = dict.fromkeys(combinations(ready, 2), seed % 2 == 0)
+    draw = draw_pair(pairs, battles, Random(seed))
     assert draw.a != draw.b
     assert {draw.a, draw.b} <= set(ready)
     assert 0 < draw.probability <= 1

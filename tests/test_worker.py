@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 
 from models.catalog import ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling, Text
+from models.local.engine import Footprint
 from models.local.worker import LoadFailed, WorkerModel, child_environment
 
 HERE = Path(__file__).parent
@@ -26,11 +27,20 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     monkeypatch.setenv("PYTHONPATH", str(HERE))
     workers: list[WorkerModel] = []
 
-    def start(quantization: str = "none", *, ready: bool = True, threads: int = 1, slots: int = 2) -> WorkerModel:
+    def start(
+        quantization: str = "none",
+        *,
+        ready: bool = True,
+        threads: int = 1,
+        slots: int = 2,
+        script: Mapping[str, object] = {},
+        **limits: float,
+    ) -> WorkerModel:
         spec = ModelSpec(
-            id="fake", name="Fake", engine="scripted", quantization=quantization, license="none", makers=("us",)
-        )
-        worker = WorkerModel(spec, None, threads=threads, slots=slots, engine="fake_engine:FakeEngine")
+            id="fake", name="Fake", engine="scripted", quantization=quantization, license="none", makers=("us",),
+            script=dict(script),
+        )  # fmt: skip
+        worker = WorkerModel(spec, None, threads=threads, slots=slots, engine="fake_engine:FakeEngine", **limits)
         workers.append(worker)
         if ready:
             worker.wait_ready(PATIENCE)
@@ -155,6 +165,148 @@ def test_closing_while_it_loads_ends_the_waiting(start: Start) -> None:
     threading.Timer(0.2, worker.close).start()
     with pytest.raises(LoadFailed):
         worker.wait_ready(PATIENCE)
+
+
+# -- in two steps ----------------------------------------------------------------------------------
+
+
+def test_what_a_model_needs_is_said_before_it_is_loaded(start: Start) -> None:
+    worker = start("broken", ready=False, script={"bytes": 7, "capacity": 70})
+    assert worker.wait_needs(PATIENCE) == Footprint("fake", 7, 70)
+    assert worker.alive, "nothing is loaded before somebody says so"
+    worker.go()
+    with pytest.raises(LoadFailed, match="no such tensor"):
+        worker.wait_ready(PATIENCE)
+
+
+def test_a_model_that_was_let_go_answers(start: Start) -> None:
+    worker = start(ready=False)
+    worker.wait_needs(PATIENCE)
+    worker.go()
+    assert worker.wait_ready(PATIENCE) == Footprint("fake", 1000, 1_000_000)
+    assert answer(worker, "say hello")[0] == Text("hello")
+
+
+def test_needs_that_can_not_be_told_fail_the_load(start: Start) -> None:
+    worker = start("unknown", ready=False)
+    with pytest.raises(LoadFailed, match="nobody knows what it needs"):
+        worker.wait_needs(PATIENCE)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says what a process takes")
+def test_what_a_process_takes_of_the_memory_counts_where_it_is_more_than_was_said(start: Start) -> None:
+    taken = start(ready=False, script={"device": "cpu"}).wait_ready(PATIENCE)
+    assert taken.bytes > 5_000_000
+    assert start(ready=False, script={"device": "cpu", "bytes": 10**12}).wait_ready(PATIENCE).bytes == 10**12
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="only Linux has the score")
+def test_when_memory_is_gone_an_engine_goes_before_the_arena(start: Start) -> None:
+    adjusted = int(Path(f"/proc/{start().pid}/oom_score_adj").read_text())
+    assert adjusted > int(Path("/proc/self/oom_score_adj").read_text())
+
+
+# -- engines that hang -----------------------------------------------------------------------------
+
+
+def asked_until_text(worker: WorkerModel, text: str, then: Callable[[], object]) -> Event:
+    """Ask, do something when the first text is there, and read to the end."""
+
+    async def scene() -> Event:
+        stream = worker.stream((Message("user", text),), Sampling(), 0)
+        await anext(stream)
+        then()
+        return [event async for event in stream][-1]
+
+    return asyncio.run(asyncio.wait_for(scene(), PATIENCE))
+
+
+def test_an_engine_that_shows_no_life_is_ended(start: Start) -> None:
+    worker = start(stall=2)
+    event = asked_until_text(worker, "hang", lambda: None)
+    assert isinstance(event, Failed)
+    assert "no sign of life for 2 s" in event.detail
+    assert worker.wait_gone(PATIENCE)
+
+
+def test_a_stopped_process_is_ended(start: Start) -> None:
+    worker = start(stall=2)
+    event = asked_until_text(worker, "forever", lambda: os.kill(worker.pid, signal.SIGSTOP))
+    assert isinstance(event, Failed)
+    assert worker.wait_gone(PATIENCE)
+
+
+def test_an_engine_that_thinks_for_long_lives(start: Start) -> None:
+    assert answer(start(stall=2), "think 5") == [Text("5"), Done("stop", 1)]
+
+
+def test_a_process_that_nobody_asks_may_be_silent(start: Start) -> None:
+    worker = start(stall=0.4)
+    assert not worker.wait_gone(2)
+    assert answer(worker, "say hello")[0] == Text("hello")
+
+
+def leave(worker: WorkerModel, text: str) -> None:
+    """Ask and leave after the first text."""
+
+    async def scene() -> None:
+        async with aclosing(worker.stream((Message("user", text),), Sampling(), 0)) as events:
+            await anext(events)
+
+    asyncio.run(asyncio.wait_for(scene(), PATIENCE))
+
+
+def test_an_answer_that_does_not_end_when_its_asker_leaves_costs_the_engine_its_life(start: Start) -> None:
+    worker = start(cancel=2)
+    leave(worker, "deaf")
+    assert worker.wait_gone(PATIENCE)
+    assert "an answer not ended for 2 s" in worker.ending
+
+
+def test_an_answer_that_ends_in_time_costs_nothing(start: Start) -> None:
+    worker = start(cancel=1, slots=1)
+    leave(worker, "forever")
+    assert not worker.wait_gone(3)
+
+
+def test_who_leaves_the_line_in_front_of_an_engine_costs_nothing(start: Start) -> None:
+    worker = start(cancel=1, slots=1)
+
+    async def scene() -> list[Event]:
+        first = asyncio.create_task(collect(worker, "think 4"))
+        await asyncio.sleep(0.2)
+        waiting = asyncio.create_task(collect(worker, "say never"))
+        await asyncio.sleep(0.2)
+        waiting.cancel()
+        return await first
+
+    assert asyncio.run(asyncio.wait_for(scene(), PATIENCE))[-1] == Done("stop", 1)
+
+
+def test_asking_a_stopped_process_holds_nobody_up(start: Start) -> None:
+    """More than fits into the pipe, from one event loop, which goes on with other things."""
+    worker = start(stall=4, slots=1)
+    os.kill(worker.pid, signal.SIGSTOP)
+
+    async def scene() -> tuple[int, list[list[Event]]]:
+        asking = [asyncio.create_task(collect(worker, "say " + "long " * 50_000)) for _ in range(4)]
+        beats = 0
+        while not all(task.done() for task in asking):
+            await asyncio.sleep(0.01)
+            beats += 1
+        return beats, [task.result() for task in asking]
+
+    beats, answers = asyncio.run(asyncio.wait_for(scene(), PATIENCE))
+    assert beats > 50
+    assert all(isinstance(events[-1], Failed) for events in answers)
+
+
+def test_ending_does_not_wait(start: Start) -> None:
+    worker = start()
+    os.kill(worker.pid, signal.SIGSTOP)
+    worker.end()
+    assert worker.wait_gone(PATIENCE)
+    worker.end()
 
 
 def test_asking_before_it_is_loaded_fails_at_once(start: Start) -> None:

@@ -133,8 +133,8 @@ class Handlers:
     async def status(self, request: gr.Request) -> tuple[Any, Any]:
         """How many contestants are ready, in numbers alone; the timer rests once nothing moves any more."""
         residents = self._services.pool.status()
-        states = [residency.state for residency in residents]
-        ready, total, failed = states.count("ready"), len(states), states.count("failed")
+        total, ready = len(residents), sum(residency.available for residency in residents)
+        failed = sum(residency.state == "failed" for residency in residents)
         percent = sum(residency.progress for residency in residents) / total
         if ready == total:
             return gr.update(visible=False), gr.update(active=False)

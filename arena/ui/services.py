@@ -14,7 +14,7 @@ import gradio as gr
 from arena.battle import Battles, enrol_all
 from arena.downloads import Downloads
 from arena.leaderboard import Leaderboard
-from arena.settings import Settings
+from arena.settings import Settings, endpoint_keys
 from arena.speed import Speeds
 from arena.turn import Limits
 from arena.ui.texts import Language, language_of
@@ -67,7 +67,13 @@ def open_services(settings: Settings) -> Iterator[Services]:
         pool = stack.enter_context(
             closing(
                 # Each battle asks a contestant once at most, so as many slots as battles make nobody wait inside.
-                Pool(specs, cache=settings.cache, load=partial(load_worker, slots=settings.max_battles))
+                Pool(
+                    specs,
+                    cache=settings.cache,
+                    memory=settings.memory,
+                    keys=endpoint_keys(spec.endpoint.key for spec in specs if spec.endpoint),
+                    load=partial(load_worker, slots=settings.max_battles),
+                )
             )
         )
         leaderboard = Leaderboard(database, specs, enough_votes=settings.provisional_votes)

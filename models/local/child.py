@@ -7,48 +7,71 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from models.catalog import ModelSpec
 from models.chat import Done, Failed, Message, Sampling
-from models.local.engine import Engine, Question
+from models.local.engine import Engine, Footprint, Question
+
+# Asked at every step of an answer, `stopped` says so to the parent where nothing else was said for so long.
+ALIVE_SECONDS = 1.0
+# Of 1000: under pressure the kernel ends the process with the most memory and points, so an engine, not the arena.
+FIRST_TO_GO = 500
 
 
 class Child:
     def __init__(self, protocol: int) -> None:
         self._protocol = protocol
         self._writing = threading.Lock()
+        self._spoke = time.monotonic()
         self._engine: Engine | None = None
+        self._go = threading.Event()
         self._pool = ThreadPoolExecutor(1)
-        self._cancelled: dict[int, threading.Event] = {}
+        self._asked: dict[int, tuple[threading.Event, Future[None]]] = {}
 
     def take(self, request: Mapping[str, Any]) -> None:
         match request["do"]:
             case "load":
                 self._pool = ThreadPoolExecutor(request["slots"])
                 self._pool.submit(self._load, request)
+            case "go":
+                self._go.set()
             case "chat":
-                cancelled = self._cancelled[request["id"]] = threading.Event()
-                self._pool.submit(self._chat, request, cancelled)
+                cancelled = threading.Event()
+                future = self._pool.submit(self._chat, request, cancelled)
+                self._asked[request["id"]] = cancelled, future
+                future.add_done_callback(lambda _: self._asked.pop(request["id"], None))
             case "cancel":
-                if running := self._cancelled.get(request["id"]):
-                    running.set()
+                self._cancel(request["id"])
+
+    def _cancel(self, number: int) -> None:
+        if asked := self._asked.get(number):
+            cancelled, future = asked
+            cancelled.set()
+            if future.cancel():  # it stood in line, where nobody would see for long that it was cancelled
+                self._say(event="failed", id=number, detail="cancelled")
 
     def _load(self, request: Mapping[str, Any]) -> None:
         try:
             module, _, name = request["engine"].partition(":")
             weights = Path(request["weights"]) if request["weights"] else None
-            engine = getattr(import_module(module), name)
+            engine: Any = getattr(import_module(module), name)
             spec = ModelSpec.model_validate(request["spec"])
+            needs: Footprint = engine.needs(spec, weights, request["slots"])
+            self._say(event="needs", **asdict(needs))
+            self._go.wait()
             self._engine = engine(spec, weights, request["threads"], request["slots"])
         except Exception as error:  # whatever a native engine raises, the parent must hear of it
             self._say(event="broken", detail=f"{type(error).__name__}: {error}")
             os._exit(1)
-        self._say(event="ready")
+        self._say(event="ready", bytes=_taken() if needs.device == "cpu" else None)
 
     def _chat(self, request: Mapping[str, Any], cancelled: threading.Event) -> None:
         number = request["id"]
@@ -56,7 +79,6 @@ class Child:
             end = Failed("cancelled") if cancelled.is_set() else self._answer(request, cancelled)
         except Exception as error:  # one answer fails, the process and the others go on
             end = Failed(f"{type(error).__name__}: {error}")
-        self._cancelled.pop(number, None)
         if isinstance(end, Done):
             self._say(event="done", id=number, reason=end.reason, tokens=end.tokens, prompt_tokens=end.prompt_tokens)
         else:
@@ -72,21 +94,42 @@ class Child:
         def emit(text: str) -> None:
             self._say(event="text", id=request["id"], text=text)
 
-        return self._engine.answer(question, emit, cancelled.is_set)
+        def stopped() -> bool:
+            if time.monotonic() - self._spoke >= ALIVE_SECONDS:
+                self._say(event="alive")
+            return cancelled.is_set()
+
+        return self._engine.answer(question, emit, stopped)
 
     def _say(self, **event: object) -> None:
         line = json.dumps(event).encode() + b"\n"
         try:
             with self._writing:
+                self._spoke = time.monotonic()
                 while line:
                     line = line[os.write(self._protocol, line) :]
         except BrokenPipeError:  # nobody listens any more
             os._exit(0)
 
 
-def main() -> None:
+def _taken() -> int | None:
+    """Bytes of memory this process takes now; None where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return None
+
+
+def _stand_back() -> None:
+    """The pages come first: they answer while all cores generate, and live on when the memory is gone."""
     if hasattr(os, "nice"):
-        os.nice(5)  # the pages come first: on a box whose cores all generate, they must still answer
+        os.nice(5)
+    with suppress(OSError):  # no Linux, or one that does not let us
+        Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
+
+
+def main() -> None:
+    _stand_back()
     protocol = os.dup(1)
     os.dup2(2, 1)  # what native code prints must not get between the lines of the protocol
     sys.stdout = sys.stderr

@@ -1,36 +1,36 @@
 """A model in a process of its own, so that a crash in native code fails two answers and not the arena.
 
-It speaks JSON lines with `models.local.child`. To the child: `load` (first), `chat`, `cancel`. From it:
-`ready` or `broken` once, then per request id any number of `text` and one `done` or `failed`. The child
-ends when its standard input does, so it never outlives its parent.
+It speaks JSON lines with `models.local.child`. To the child: `load` (first), `go`, `chat`, `cancel`. From it:
+`needs`, and after `go` a `ready`, or `broken` instead of either; then per request id any number of `text` and
+one `done` or `failed`, and `alive` where nothing else was said for a second. The child ends when its standard
+input does, so it never outlives its parent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 import os
-import subprocess
 import sys
 import threading
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from models.catalog import ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling, Text
+from models.local.engine import Footprint
+from models.local.pipes import CLOSE_SECONDS, Pipes
 
 ROOT = Path(__file__).parents[2]
 ENGINES: Mapping[str, str] = {
     "llamacpp": "models.local.llamacpp:LlamaCppEngine",
     "transformers": "models.local.transformers:TransformersEngine",
 }
-LAST_LINES = 50
-CLOSE_SECONDS = 3.0
+STALL_SECONDS = 60.0
+CANCEL_SECONDS = 10.0
 
 log = logging.getLogger("paddock.worker")
 
@@ -43,29 +43,41 @@ class WorkerModel:
     """A `ChatModel` whose engine runs in a child process. Works from any event loop of this process."""
 
     def __init__(
-        self, spec: ModelSpec, weights: Path | None, *, threads: int = 1, slots: int = 4, engine: str = ""
+        self,
+        spec: ModelSpec,
+        weights: Path | None,
+        *,
+        threads: int = 1,
+        slots: int = 4,
+        engine: str = "",
+        stall: float = STALL_SECONDS,
+        cancel: float = CANCEL_SECONDS,
     ) -> None:
-        """Start the process and return at once; `wait_ready` waits for the weights.
+        """Start the process and return at once; it asks what the model needs and loads it after `go`.
 
-        `threads` is CPU threads, `slots` answers at a time (more wait in order). `engine` is
-        `module:class`, by default what `ENGINES` says of the spec's engine.
+        `threads` is CPU threads, `slots` answers at a time (more wait in order). `engine` is `module:class`, by
+        default what `ENGINES` says of the spec's engine. The process is killed when it is silent for `stall`
+        seconds while it should answer, or has not ended an answer `cancel` seconds after its asker left.
         """
         self.spec = spec
         self.alive = True
+        self._limits = stall, cancel
         self._lock = threading.Lock()
-        self._writing = threading.Lock()
         self._ids = itertools.count(1)
         self._running: dict[int, Callable[[Event], None]] = {}
+        self._left: dict[int, float] = {}
+        self._heard = False
+        self._needs: Footprint | None = None
+        self._asked = threading.Event()
         self._settled = threading.Event()
-        self._ready = False
+        self._going = self._ready = False
         self._gone = threading.Event()
-        self._words: deque[str] = deque(maxlen=LAST_LINES)
-        self._process = _start()
+        command = [sys.executable, "-P", "-m", "models.local.child"]
+        self._pipes = Pipes(spec.id, command, ROOT, child_environment(os.environ))
         self._listener = threading.Thread(target=self._listen, name=f"worker {spec.id}", daemon=True)
-        self._hearer = threading.Thread(target=self._hear_words, name=f"stderr {spec.id}", daemon=True)
         self._listener.start()
-        self._hearer.start()
-        self._send(
+        threading.Thread(target=self._watch, name=f"watch {spec.id}", daemon=True).start()
+        self._pipes.say(
             {
                 "do": "load",
                 "engine": engine or ENGINES[spec.engine],
@@ -78,22 +90,37 @@ class WorkerModel:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._pipes.pid
 
-    def wait_ready(self, timeout: float) -> None:
-        """Return when the model can answer. Raises `LoadFailed` when it can't, or after `timeout` seconds."""
-        if not self._settled.wait(timeout):
-            self.close()
-            raise LoadFailed(f"{self.spec.name} was not loaded within {timeout:.0f} s.")
+    def wait_needs(self, timeout: float) -> Footprint:
+        """What the model will take, before any of it is loaded. Raises `LoadFailed` as `wait_ready` does."""
+        self._wait(self._asked, timeout)
+        if self._needs is None:
+            raise self._load_failed()
+        return self._needs
+
+    def go(self) -> None:
+        """Let the process load the model."""
+        self._going = True
+        self._pipes.say({"do": "go"})
+
+    def wait_ready(self, timeout: float) -> Footprint:
+        """Return what the model takes when it can answer; says `go` where nobody has.
+
+        Raises `LoadFailed` when it can't be loaded, or not within `timeout` seconds after `go`.
+        """
+        needs = self.wait_needs(timeout)
+        if not self._going:
+            self.go()
+        self._wait(self._settled, timeout)
         if not self._ready:
-            self._gone.wait(CLOSE_SECONDS)
-            raise LoadFailed(f"{self.spec.name} could not be loaded: {self._last_words()}")
+            raise self._load_failed()
+        return self._needs or needs
 
     @property
     def ending(self) -> str:
         """How the process ended and its last words, for the log; empty while it runs."""
-        code = self._process.poll()
-        return "" if code is None else f"{_ending(code)}: {self._last_words()}"
+        return self._pipes.ending
 
     def wait_gone(self, timeout: float | None = None) -> bool:
         """Wait up to `timeout` seconds for the process to end; return whether it has."""
@@ -113,12 +140,12 @@ class WorkerModel:
 
         number = self._enter(deliver)
         if number is None:
-            yield Failed(f"the worker of {self.spec.id} is not running: {self._last_words()}")
+            yield Failed(f"the worker of {self.spec.id} is not running: {self._pipes.last_words}")
             return
         try:
             texts = [asdict(message) for message in messages]
             asked = {"messages": texts, "sampling": asdict(sampling), "seed": seed, "conversation": conversation}
-            self._send({"do": "chat", "id": number, **asked})
+            self._pipes.say({"do": "chat", "id": number, **asked})
             while True:
                 event = await events.get()
                 yield event
@@ -126,22 +153,26 @@ class WorkerModel:
                     return
         finally:
             if self._leave(number):
-                self._send({"do": "cancel", "id": number})
+                self._pipes.say({"do": "cancel", "id": number})
+
+    def end(self) -> None:
+        """End the process by force and return at once; `wait_gone` tells when it is over."""
+        self._pipes.kill()
 
     def close(self) -> None:
         """End the process, by force after a few seconds; running answers fail."""
-        try:
-            if self._process.stdin:
-                self._process.stdin.close()
-        except OSError as error:
-            log.debug("worker %s: %s", self.spec.id, error)
-        try:
-            self._process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._pipes.close()
         if threading.current_thread() is not self._listener:
             self._listener.join(CLOSE_SECONDS)
+
+    def _wait(self, event: threading.Event, timeout: float) -> None:
+        if not event.wait(timeout):
+            self.close()
+            raise LoadFailed(f"{self.spec.name} was not loaded within {timeout:.0f} s.")
+
+    def _load_failed(self) -> LoadFailed:
+        self._gone.wait(CLOSE_SECONDS)
+        return LoadFailed(f"{self.spec.name} could not be loaded: {self._pipes.last_words}")
 
     def _enter(self, deliver: Callable[[Event], None]) -> int | None:
         with self._lock:
@@ -153,28 +184,19 @@ class WorkerModel:
 
     def _leave(self, number: int) -> bool:
         with self._lock:
-            return self._running.pop(number, None) is not None
-
-    def _send(self, request: Mapping[str, object]) -> None:
-        line = json.dumps(request).encode() + b"\n"
-        stdin = self._process.stdin
-        try:
-            with self._writing:
-                if stdin:
-                    stdin.write(line)
-                    stdin.flush()
-        except (OSError, ValueError) as error:  # the child is gone; the listener fails what runs
-            log.debug("worker %s takes no more requests: %s", self.spec.id, error)
+            still = self._running.pop(number, None) is not None
+            if still:
+                self._left[number] = 0.0
+            return still
 
     def _listen(self) -> None:
-        for line in self._process.stdout or ():
-            if line.endswith(b"\n"):  # a killed child may leave half a line
-                self._take(json.loads(line))
-        self._process.wait()
-        self._hearer.join(1)
+        for said in self._pipes.lines():
+            self._heard = True
+            self._take(said)
         with self._lock:
             self.alive = False
             running, self._running = self._running, {}
+        self._asked.set()
         self._settled.set()
         for deliver in running.values():
             deliver(Failed(f"the worker of {self.spec.id} ended ({self.ending})"))
@@ -182,29 +204,52 @@ class WorkerModel:
 
     def _take(self, said: Mapping[str, Any]) -> None:
         match said["event"]:
+            case "needs":
+                self._needs = Footprint(said["device"], said["bytes"], said["capacity"])
+                self._asked.set()
             case "ready":
+                if self._needs and said["bytes"]:  # an estimate may still come true: a cache fills up later
+                    self._needs = replace(self._needs, bytes=max(self._needs.bytes, said["bytes"]))
                 self._ready = True
                 self._settled.set()
             case "broken":
-                self._words.append(said["detail"])
+                self._pipes.note(said["detail"])
             case "text":
                 if deliver := self._running.get(said["id"]):
                     deliver(Text(said["text"]))
             case "done" | "failed":
-                with self._lock:
-                    deliver = self._running.pop(said["id"], None)
-                if deliver:
-                    done = said["event"] == "done"
-                    deliver(
-                        Done(said["reason"], said["tokens"], said["prompt_tokens"]) if done else Failed(said["detail"])
-                    )
+                self._finish(said)
 
-    def _hear_words(self) -> None:
-        for line in self._process.stderr or ():
-            self._words.append(line.decode(errors="replace").rstrip())
+    def _finish(self, said: Mapping[str, Any]) -> None:
+        with self._lock:
+            deliver = self._running.pop(said["id"], None)
+            self._left.pop(said["id"], None)
+        if deliver:
+            deliver(_end(said))
 
-    def _last_words(self) -> str:
-        return " | ".join(line for line in list(self._words)[-5:] if line) or "it left no words"
+    def _watch(self) -> None:
+        """Kill a process that hangs. Time is counted in this thread's own ticks: if we slept, it may have, too."""
+        stall, cancel = self._limits
+        tick = min(1.0, stall / 4, cancel / 4)
+        silent = 0.0
+        while not self._gone.wait(tick):
+            with self._lock:
+                silent = silent + tick if self._running and not self._heard else 0.0
+                self._heard = False
+                self._left = {number: waited + tick for number, waited in self._left.items()}
+                late = max(self._left.values(), default=0.0)
+            if silent > stall or late > cancel:
+                why = f"no sign of life for {stall:g} s" if silent > stall else f"an answer not ended for {cancel:g} s"
+                log.warning("%s hangs and is ended: %s", self.spec.name, why)
+                self._pipes.note(why)
+                self._pipes.kill()
+                return
+
+
+def _end(said: Mapping[str, Any]) -> Done | Failed:
+    if said["event"] == "failed":
+        return Failed(said["detail"])
+    return Done(said["reason"], said["tokens"], said["prompt_tokens"])
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -217,18 +262,3 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def _is_secret(name: str) -> bool:
     endings = ("KEY", "TOKEN", "SECRET", "PASSWORD", "_URL", "_DSN")
     return name.startswith("ARENA_") or name.endswith(endings)
-
-
-def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "models.local.child"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=ROOT,
-        env=child_environment(os.environ),
-    )
-
-
-def _ending(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit status {code}"

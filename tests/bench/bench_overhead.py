@@ -16,7 +16,8 @@ import os
 import statistics
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,12 @@ class Twins:
 
     def ready(self) -> tuple[ModelSpec, ...]:
         return self.specs
+
+    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, bool]]:
+        return [(*self.specs, True)]
+
+    def reserve(self, spec_ids: Sequence[str]) -> AbstractContextManager[Callable[[], bool]]:
+        return nullcontext(lambda: True)
 
     def model(self, spec_id: str) -> ChatModel:
         return self.loaded

@@ -14,8 +14,9 @@ import sqlite3
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -40,6 +41,12 @@ class Nobody:
 
     def ready(self) -> tuple[ModelSpec, ...]:
         return ()
+
+    def pairs(self) -> tuple[()]:
+        return ()
+
+    def reserve(self, spec_ids: Sequence[str]) -> AbstractContextManager[Callable[[], bool]]:
+        raise LookupError(spec_ids)
 
     def model(self, spec_id: str) -> ChatModel:
         raise LookupError(spec_id)
