@@ -19,6 +19,7 @@ from db.session import Database, DatabaseProblem
 from db.tables import Battle, Turn, Vote
 from models.catalog import ModelSpec
 from models.chat import Message
+from models.pool import NotReady
 
 Build = Callable[..., Arena]
 
@@ -218,6 +219,39 @@ def test_a_battle_whose_pair_is_not_ready_waits_unharmed(build: Build) -> None:
         asyncio.run(again())
     assert arena.battles.view(battle, "ann").status == "open"
     assert asyncio.run(arena.battles.vote(battle, "ann", Outcome.A)).status == "voted"
+
+
+def test_models_that_can_not_be_had_together_store_nothing(build: Build) -> None:
+    arena = build(ANT, BEE)
+    battle = asyncio.run(arena.ask())[-1].battle_id
+    arena.residents.trouble = NotReady("no memory for both")
+    refused(arena, NotEnoughModels)
+    refused(arena, NotEnoughModels, "And?", battle)
+    assert arena.battles.view(battle, "ann").status == "open"
+    assert not +arena.residents.held
+
+
+def test_a_refused_turn_holds_no_model(arena: Arena) -> None:
+    battle = asyncio.run(arena.ask())[-1].battle_id
+    asyncio.run(arena.battles.vote(battle, "ann", Outcome.A))
+    refused(arena, Refused, "And?", battle)
+    assert not +arena.residents.held
+
+
+def test_a_pair_that_must_be_loaded_is_stored_with_how_likely_that_was(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arena = build(ANT, BEE, CAT)
+    monkeypatch.setattr(arena.residents, "pairs", lambda: [(ANT, BEE, True), (BEE, CAT, False)])
+    stored: set[tuple[bool, float]] = set()
+    for _ in range(20):
+        battle = asyncio.run(arena.ask())[-1].battle_id
+        with arena.database.read() as session:
+            row = session.get_one(Battle, battle)
+            stored.add((CAT.fingerprint in (row.contestant_a, row.contestant_b), row.probability))
+        arena.database.write(lambda session: session.execute(text("DELETE FROM turn")) and None)
+        arena.database.write(lambda session: session.execute(text("DELETE FROM battle")) and None)
+    assert stored == {(False, 0.8), (True, 0.2)}
 
 
 def test_a_conversation_that_is_full_stores_no_further_turn_and_can_be_voted_on(build: Build) -> None:

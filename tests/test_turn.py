@@ -16,6 +16,7 @@ from db.tables import Battle
 from db.usage import Took, took
 from models.catalog import ModelSpec
 from models.chat import Done, Event, Message, Sampling
+from models.pool import NotReady
 from models.scripted import ScriptedModel
 
 Build = Callable[..., Arena]
@@ -110,6 +111,7 @@ def test_a_task_cancelled_at_any_moment_leaves_nothing_being_generated(build: Bu
 
     asyncio.run(play())
     arena.settle()
+    assert not +arena.residents.held
     with arena.database.read() as session:
         assert {battle.status for battle in session.query(Battle)} <= {"stopped"}
 
@@ -174,6 +176,84 @@ def test_of_a_stopped_answer_nothing_is_said_to_be_measured(build: Build) -> Non
 
     turn = arena.turns(asyncio.run(play()))[0]
     assert took(turn, "a") == took(turn, "b") == Took(None, None, None, None, None, None)
+
+
+# -- waiting for models to come into memory --------------------------------------------------------
+
+
+def test_both_panes_are_empty_until_both_models_are_there_and_the_time_begins_then(build: Build) -> None:
+    arena = build(ANT, BEE, answer_seconds=0.3)
+    arena.residents.there = False
+
+    async def play() -> list[View]:
+        shown: list[View] = []
+        began = asyncio.get_running_loop().time()
+        async for view in arena.battles.ask(None, "ann", "Why?"):
+            assert isinstance(view, View)
+            shown.append(view)
+            if not arena.residents.there:
+                assert (view.status, view.exchanges[-1].a, view.exchanges[-1].b) == ("generating", "", "")
+                assert arena.residents.heard == []
+                assert sum(arena.residents.held.values()) == 2
+                arena.residents.there = asyncio.get_running_loop().time() - began > 0.6
+        return shown
+
+    shown = asyncio.run(play())
+    assert len(shown) > 10, "who waits is told again and again, to notice that they have left"
+    assert shown[-1].status == "open"
+    assert not +arena.residents.held
+
+
+def test_a_battle_whose_models_wait_can_be_stopped(build: Build) -> None:
+    arena = build(ANT, BEE)
+    arena.residents.there = False
+
+    async def play() -> list[View]:
+        shown: list[View] = []
+        async for view in arena.battles.ask(None, "ann", "Why?"):
+            assert isinstance(view, View)
+            shown.append(view)
+            if len(shown) == 3:
+                await arena.battles.stop(view.battle_id, "ann")
+        return shown
+
+    shown = asyncio.run(asyncio.wait_for(play(), 20))
+    assert (shown[-1].status, shown[-1].can_regenerate) == ("stopped", True)
+    assert not +arena.residents.held
+
+
+def test_who_leaves_while_models_come_holds_them_no_longer(build: Build) -> None:
+    arena = build(ANT, BEE)
+    arena.residents.there = False
+
+    async def play() -> str:
+        async with aclosing(arena.battles.ask(None, "ann", "Why?")) as views:
+            await anext(views)
+            view = await anext(views)
+            assert isinstance(view, View)
+            return view.battle_id
+
+    assert status_of(arena.database, asyncio.run(play())) == "stopped"
+    assert not +arena.residents.held
+
+
+def test_models_that_do_not_come_void_the_battle_and_nobody_sees_which(build: Build) -> None:
+    arena = build(ANT, BEE)
+    arena.residents.there = False
+
+    async def play() -> list[View]:
+        shown: list[View] = []
+        async for view in arena.battles.ask(None, "ann", "Why?"):
+            assert isinstance(view, View)
+            shown.append(view)
+            arena.residents.trouble = NotReady("The Ant was not there within 600 s.")
+        return shown
+
+    shown = asyncio.run(play())
+    assert shown[-1].status == "void"
+    assert "Ant" not in repr(shown)
+    assert "The Ant was not there" in (arena.turns(shown[-1].battle_id)[0].failure or "")
+    assert not +arena.residents.held
 
 
 # -- failing ---------------------------------------------------------------------------------------
