@@ -39,13 +39,16 @@ def _discreet(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith(("receive_response", "HTTP Request"))
 
 
-for name in ("httpx2", "httpcore2.http11", "httpcore2.http2"):
-    logging.getLogger(name).addFilter(_discreet)
+for _name in ("httpx2", "httpcore2.http11", "httpcore2.http2"):
+    logging.getLogger(_name).addFilter(_discreet)
 
 
 def read_certificates() -> ssl.SSLContext:
-    """The authorities this machine trusts; takes 80 ms."""
-    return httpx2.create_ssl_context()
+    """The authorities this machine trusts; takes 80 ms. Raises `Unusable`."""
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:
+        raise Unusable(f"the certificates can't be read; check SSL_CERT_FILE ({error})") from None
 
 
 class Server:

@@ -219,7 +219,7 @@ class Stub:
             replying.cancel()
             leaving.cancel()
             await asyncio.gather(replying, leaving, return_exceptions=True)
-        except asyncio.IncompleteReadError:  # the other side went without a question
+        except asyncio.IncompleteReadError:  # no question came
             self.left.set()
         finally:
             writer.close()
@@ -233,7 +233,10 @@ class Stub:
         return status(404, {"detail": "Not Found"})
 
     async def _read(self, reader: asyncio.StreamReader) -> Asked:
-        first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        begin = await reader.readexactly(4)
+        if begin not in (b"GET ", b"POST"):  # a handshake of TLS, for one
+            raise asyncio.IncompleteReadError(begin, None)
+        first, *lines = (begin + await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         method, path, _ = first.split()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,13 +35,13 @@ from endpoint_stub import (
     trickle,
     usage,
 )
-from support import wait_for
+from support import REPO, wait_for
 
 from arena.prompts import visible_text
 from models import endpoint_client
-from models.catalog import ModelSpec
+from models.catalog import ModelSpec, load_catalog
 from models.chat import ChatModel, Done, Event, Failed, Message, Request, Sampling, Text, answer, stream_pair
-from models.completion import same_model
+from models.completion import request_body, same_model
 from models.endpoint import EndpointModel, EndpointUnavailable, Timeouts
 
 pytestmark = pytest.mark.timeout(120)
@@ -169,7 +171,15 @@ def test_what_both_fields_say_is_said_once() -> None:
 )
 def test_an_answer_that_gave_its_reason_is_whole_whatever_follows(then: Reply) -> None:
     with Stub([events(event("all"), event(finish="stop"), then=then)]) as stub:
-        assert ask(endpoint(stub)) == [Text("all"), Done("stop", 1)]
+        assert ask(endpoint(stub, replace(PATIENT, between_tokens=600))) == [Text("all"), Done("stop", 1)]
+
+
+def test_of_several_choices_the_first_is_the_answer() -> None:
+    other = {"index": 1, "delta": {"content": "other"}, "finish_reason": "length"}
+    both = event("Ray", "stop")
+    both["choices"] = [other, both["choices"][0]]  # type: ignore[index]
+    with Stub([events(both)]) as stub:
+        assert ask(endpoint(stub)) == [Text("Ray"), Done("stop", 1)]
 
 
 def test_the_same_model_answers_in_any_event_loop_and_many_at_once() -> None:
@@ -355,8 +365,8 @@ def test_as_long_as_the_server_wants_is_waited_and_no_longer_than_we_can() -> No
         assert ask(endpoint(stub))[-1] == Done("stop", 1)
         first, second = stub.questions
         assert second.at - first.at >= 1
-    with Stub([refuses(429, "quota", retry_after="3600"), says("ok")]) as stub:
-        assert "answered 429, try again in 3600 s: quota" in failure(ask(endpoint(stub)))
+    with Stub([refuses(429, "quota", retry_after="3"), says("ok")]) as stub:
+        assert "answered 429, try again in 3 s: quota" in failure(ask(endpoint(stub)))
     assert len(stub.questions) == 1
 
 
@@ -390,6 +400,21 @@ def test_a_server_that_is_not_there_fails_the_answer() -> None:
     with Stub() as stub:
         model = endpoint(stub)
     assert "the connection failed; is it running at this address?" in failure(ask(model))
+
+
+def test_a_key_is_sent_to_nobody_who_can_not_prove_the_address() -> None:
+    with Stub([says("ok")]) as stub:
+        model = EndpointModel(spec(stub.url.replace("http:", "https:")), KEY, timeouts=PATIENT)
+        assert "the connection failed" in failure(ask(model))
+        assert "the connection failed" in refusal(model)
+    assert stub.asked == []
+
+
+def test_certificates_that_can_not_be_read_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/missing.pem")
+    with Stub([says("ok")]) as stub:
+        assert "the certificates can't be read" in failure(ask(endpoint(stub)))
+        assert "check SSL_CERT_FILE" in refusal(endpoint(stub))
 
 
 @pytest.mark.parametrize("url", ["http://[::1/v1", "http://host:port/v1"])
@@ -668,3 +693,17 @@ def test_a_redirect_is_not_followed() -> None:
             assert "it redirects (302)" in refusal(model)
             assert f"set url to {thief.url}" in refusal(model)
     assert thief.asked == []
+
+
+# -- what docs/scaling.md says ---------------------------------------------------------------------
+
+
+def test_the_entries_of_the_guide_are_a_catalogue(tmp_path: Path) -> None:
+    guide = (REPO / "docs" / "scaling.md").read_text(encoding="utf-8")
+    path = tmp_path / "catalog.toml"
+    path.write_text("\n".join(re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)))
+    specs = load_catalog(path)
+    assert [spec.engine for spec in specs] == ["endpoint"] * 3
+    for spec in specs:
+        EndpointModel(spec, "")
+        assert request_body("m", PROMPT, spec.chat_sampling(), 1).keys().isdisjoint({"top_k", "repeat_penalty"})
