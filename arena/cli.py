@@ -91,6 +91,16 @@ def _hand_out(text: str, out: Path | None) -> None:
         typer.echo(f"Wrote {out}.", err=True)
 
 
+@app.command()
+def digest(folder: Annotated[Path, typer.Argument(help="A folder of safetensors on this machine.")]) -> None:
+    """Print what a catalogue needs to name a folder of safetensors: the digest of what is in it."""
+    with _kindly():
+        from arena.settings import load_settings
+        from models import checkpoint
+
+        typer.echo(checkpoint.digest(folder, load_settings().cache))
+
+
 @contextmanager
 def _downloads() -> Iterator[Downloads]:
     """What can be exported, read from the database beside a running server too."""
@@ -122,10 +132,11 @@ def _kindly() -> Iterator[None]:
     from arena.settings import SettingsError
     from db.session import DatabaseProblem
     from models.catalog import CatalogError
+    from models.fetch import FetchError
 
     try:
         yield
-    except (SettingsError, CatalogError, DatabaseProblem, ExportError) as error:
+    except (SettingsError, CatalogError, DatabaseProblem, ExportError, FetchError) as error:
         _stop(str(error))
 
 

@@ -20,7 +20,9 @@ import pytest
 from checkpoints import CACHE, gemma_checkpoint, smollm2_checkpoint
 from hubs import COMMIT, REPOSITORY, Hub, serving
 from support import REPO
+from typer.testing import CliRunner
 
+from arena.cli import app
 from models import sources
 from models.catalog import FolderCheckpoint, HubCheckpoint, load_catalog
 from models.checkpoint import bring, digest
@@ -363,6 +365,18 @@ def test_links_are_followed_as_the_hub_s_own_cache_needs_it(tmp_path: Path) -> N
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     message = refusal(on_disk(tmp_path / "gone", "0" * 64), tmp_path / "cache")
     assert message == f"The checkpoint {tmp_path / 'gone'} can't be read (No such file or directory); correct its path."
+
+
+def test_the_command_line_says_the_digest_or_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fill(tmp_path / "mine", WHOLE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ARENA_CACHE", str(tmp_path / "cache"))
+    said = CliRunner().invoke(app, ["digest", str(folder)])
+    assert (said.exit_code, said.output) == (0, f"{digest(folder)}\n")
+    assert list((tmp_path / "cache" / "digests").iterdir())
+    said = CliRunner().invoke(app, ["digest", str(tmp_path)])
+    assert said.exit_code == 1
+    assert said.output.startswith(f"The checkpoint {tmp_path} holds no config.json, so transformers can't read it;")
 
 
 @pytest.mark.parametrize(
