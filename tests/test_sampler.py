@@ -96,7 +96,8 @@ def test_neighbours_that_come_and_go_change_nothing_of_what_is_drawn(seed: int) 
     for number, at in steps.items():
         sampler = Sampler([Chance(RULES[number % 4], number, [number])], WORDS, CPU)
         alone[number] = [int(sampler.draw(at[step : step + 1])) for step in range(30)]
-    sampler, rows, told = Sampler([], WORDS, CPU), [], {number: list[int]() for number in steps}
+    sampler, told = Sampler([], WORDS, CPU), {number: list[int]() for number in steps}
+    rows: list[int] = []
     waiting = list(steps)
     while waiting or rows:
         if waiting and rng.random() < 0.3:

@@ -199,4 +199,5 @@ class _Reading:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Accelerators have an error of their own for it, a CPU has words alone."""
-    return bool(isinstance(error, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+    named: bool = isinstance(error, torch.OutOfMemoryError)
+    return named or "can't allocate memory" in str(error)

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import pytest
+from test_wording import bytewise
+from tiny_models import VOCABULARY, llama, torch
+
+from models.chat import Done, Failed, Sampling
+from models.local.answering import Answering
+from models.local.batch import Batch
+from models.local.sampler import Chance
+from models.local.timeline import Timeline
+from models.local.wording import Wording
+
+PATIENCE = 60.0
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Arithmetic:
+    """A forward that needs no weights: the next token is the last one plus one. Counts, waits and fails as told."""
+
+    calls: list[tuple[int, int]] = field(default_factory=list)
+    before: Callable[[int], None] = lambda _number: None
+
+    def __call__(self, tokens: Any, timeline: Timeline) -> Any:
+        self.calls.append(tuple(tokens.shape))
+        self.before(len(self.calls))
+        timeline.advance(tokens.shape[1])
+        return torch.nn.functional.one_hot((tokens[:, -1] + 1) % VOCABULARY, VOCABULARY).float()
+
+
+def waits_at(number: int, go_on: threading.Event) -> Callable[[int], None]:
+    def before(call: int) -> None:
+        if call == number:
+            go_on.wait(PATIENCE)
+
+    return before
+
+
+def batch(forward: Any, layers: int = 0, prompt_tokens: int = 8) -> Batch:
+    return Batch(forward, layers=layers, vocabulary=VOCABULARY, device=CPU, prompt_tokens=prompt_tokens)
+
+
+@dataclass
+class Asked:
+    """A request in a thread of its own; `pieces` is what it was told so far."""
+
+    at: Batch
+    prompt: list[int]
+    limit: int = 5
+    ends: frozenset[int] = frozenset()
+    stops: tuple[str, ...] = ()
+    told: Callable[[str], None] = lambda _text: None
+
+    def __post_init__(self) -> None:
+        self.pieces: list[str] = []
+        self.end: Done | Failed | None = None
+        self.gone = threading.Event()
+        self.thread = threading.Thread(target=self._ask)
+        self.thread.start()
+
+    def _ask(self) -> None:
+        def emit(text: str) -> None:
+            self.pieces.append(text)
+            self.told(text)
+
+        chance, wording = Chance(Sampling(temperature=0), 0, self.prompt), Wording(bytewise(), self.stops)
+        request = Answering(self.prompt, self.limit, self.ends, chance, wording, emit, self.gone.is_set)
+        self.end = self.at.answer(request)
+
+    def wait(self) -> Done | Failed | None:
+        self.thread.join(PATIENCE)
+        return self.end
+
+
+def test_an_answer_ends_by_its_length_and_tells_what_it_took() -> None:
+    end = Asked(batch(Arithmetic()), [40, 41, 42], limit=4).wait()
+    assert end == Done("length", 4)
+    assert isinstance(end, Done)
+    assert end.prompt_tokens == 3
+
+
+def test_an_end_token_and_a_stop_string_end_it_too() -> None:
+    at = batch(Arithmetic())
+    by_token = Asked(at, [40], ends=frozenset([43]), limit=50)
+    assert by_token.wait() == Done("stop", 3)
+    by_words = Asked(at, [40], stops=(bytewise().decode([44, 45]),), limit=50)
+    assert by_words.wait() == Done("stop", 5)
+    assert "".join(by_words.pieces) == bytewise().decode([41, 42, 43])
+
+
+def test_real_attention_gives_everyone_the_answer_of_plain_generate() -> None:
+    model, rng = llama(), Random(3)
+    prompts = [[rng.randrange(3, VOCABULARY) for _ in range(rng.randint(1, 40))] for _ in range(12)]
+
+    def forward(tokens: Any, timeline: Timeline) -> Any:
+        query = tokens.shape[1]
+        said = model(
+            input_ids=tokens, attention_mask=timeline.mask(query, CPU), position_ids=timeline.positions(query, CPU),
+            past_key_values=timeline, logits_to_keep=1,
+        )  # fmt: skip
+        timeline.advance(query)
+        return said.logits[:, -1]
+
+    at = batch(forward, layers=3, prompt_tokens=16)
+    told: dict[int, list[int]] = {}
+
+    def ask(number: int) -> None:
+        prompt, ids = prompts[number], told.setdefault(number, [])
+
+        class Ids(Wording):
+            def take(self, token: int) -> str:
+                ids.append(token)
+                return ""
+
+        chance = Chance(Sampling(temperature=0), 0, prompt)
+        ends = frozenset([1])
+        at.answer(Answering(prompt, 20, ends, chance, Ids(bytewise(), ()), lambda _text: None, lambda: False))
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(prompts))]
+    for thread in threads:
+        thread.start()
+        thread.join(0.01)  # some come while others are answered
+    for thread in threads:
+        thread.join(PATIENCE)
+    for number, prompt in enumerate(prompts):
+        ids = torch.tensor([prompt])
+        made = model.generate(ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=20)
+        alone = made[0, len(prompt) :].tolist()
+        assert told[number] == [token for token in alone if token != 1]
+
+
+def test_a_newcomer_joins_at_once_and_all_go_on_together() -> None:
+    go_on = threading.Event()
+    forward = Arithmetic(before=waits_at(5, go_on))
+    at = batch(forward)
+    first = Asked(at, [10], limit=30)
+    while len(forward.calls) < 5:
+        threading.Event().wait(0.001)
+    second = Asked(at, [20, 21], limit=5)
+    while not at._waiting:
+        threading.Event().wait(0.001)
+    go_on.set()
+    assert (first.wait(), second.wait()) == (Done("length", 30), Done("length", 5))
+    assert forward.calls[5:11] == [(1, 2), *[(2, 1)] * 4, (1, 1)], "read, four steps together, then alone"
+
+
+def test_a_long_prompt_is_read_in_pieces_between_the_steps_of_others() -> None:
+    forward = Arithmetic()
+    at = batch(forward, prompt_tokens=8)
+    long: list[Asked] = []
+
+    def told(_text: str) -> None:
+        if not long:
+            long.append(Asked(at, [7] * 40, limit=1))
+            while not at._waiting:
+                threading.Event().wait(0.001)
+
+    Asked(at, [10], limit=12, told=told).wait()
+    assert long[0].wait() == Done("length", 1)
+    pieces = [number for number, shape in enumerate(forward.calls) if shape == (1, 8)]
+    assert len(pieces) == 5
+    assert all(forward.calls[number + 1] == (1, 1) for number in pieces[:-1]), "a step after each piece"
+
+
+def test_short_prompts_are_read_together() -> None:
+    go_on = threading.Event()
+    forward = Arithmetic(before=waits_at(1, go_on))
+    at = batch(forward, prompt_tokens=8)
+    asked = [Asked(at, [1, 2])]
+    while not forward.calls:
+        threading.Event().wait(0.001)
+    asked += [Asked(at, [number] * 2) for number in range(3, 7)]
+    while len(at._waiting) < 4:
+        threading.Event().wait(0.001)
+    go_on.set()
+    assert all(one.wait() == Done("length", 5) for one in asked)
+    assert (4, 2) in forward.calls
+
+
+@pytest.mark.parametrize("when", ["running", "reading", "waiting"])
+def test_whoever_leaves_is_out_at_the_next_step_and_nobody_else_notices(when: str) -> None:
+    hold, held = threading.Event(), threading.Event()
+
+    def before(number: int) -> None:
+        if number == 3:
+            held.set()
+            hold.wait(PATIENCE)
+
+    at = batch(Arithmetic(before=before), prompt_tokens=8)
+    stays = Asked(at, [10], limit=40)
+    leaves = Asked(at, [20] * (80 if when == "reading" else 1), limit=10**6) if when != "waiting" else None
+    held.wait(PATIENCE)
+    leaves = leaves or Asked(at, [20], limit=10**6)
+    leaves.gone.set()
+    hold.set()
+    assert leaves.wait() == Failed("cancelled")
+    assert stays.wait() == Done("length", 40)
+    for _ in range(1000):  # the last one is told before the loop cleans up behind it
+        if not at._running:
+            break
+        threading.Event().wait(0.01)
+    assert not at._running
+    assert at._timeline.rows == 0
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("no more"), RuntimeError("[...] can't allocate memory: 9")])
+def test_out_of_memory_fails_those_inside_and_the_next_one_is_answered(error: RuntimeError) -> None:
+    forward = Arithmetic()
+
+    def before(number: int) -> None:
+        if number == 4:
+            raise error
+
+    forward.before = before
+    at = batch(forward)
+    end = Asked(at, [10], limit=20).wait()
+    assert isinstance(end, Failed)
+    assert "out of memory" in end.detail
+    assert Asked(at, [10], limit=5).wait() == Done("length", 5)
+
+
+CRASH = """
+import sys, threading
+sys.path[:0] = ["tests", "."]
+from test_batch import Arithmetic, Asked, batch
+def before(number):
+    raise ValueError("an illegal address")
+Asked(batch(Arithmetic(before=before)), [10])
+threading.Event().wait(60)
+"""
+
+
+def test_a_defect_in_the_loop_ends_the_process_instead_of_hanging_everyone() -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", CRASH], capture_output=True, text=True, timeout=PATIENCE, check=False,
+        cwd=__file__.rsplit("/", 2)[0],
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert "an illegal address" in run.stderr
