@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import combinations, count
 from typing import Literal
 
@@ -21,6 +22,14 @@ Phase = Literal["hoping", "resting", "loading", "up", "leaving"]
 
 SHARE_OF_RAM = 0.7  # the system, the pages and the files' cache live there too
 SHARE_OF_DEVICE = 0.9
+
+
+class Wait(Enum):
+    """What a pair is not to be had without: nothing; a load; the end of others' answers, and a load."""
+
+    NOT = 0
+    FOR_LOADING = 1
+    FOR_OTHERS = 2
 
 
 class Budget:
@@ -136,13 +145,9 @@ class Seating:
                 return name
         return self._first_hoping()
 
-    def pairs(self, names: Sequence[str]) -> dict[tuple[str, str], bool]:
-        """Every two of these models that fit into memory together, and whether both are there already.
-
-        Only pairs that can be had without waiting for a model in use; where there are none, all that fit.
-        """
-        found: dict[tuple[str, str], bool] = {}
-        later: dict[tuple[str, str], bool] = {}
+    def pairs(self, names: Sequence[str]) -> dict[tuple[str, str], Wait]:
+        """Every two of these models that fit into memory together, and what who asks for them now waits for."""
+        found: dict[tuple[str, str], Wait] = {}
         there = {name for name in names if self._phases.get(name) == "up" and name not in self._doomed}
         busy = {name for name in self._seated() if self._leases[name] or self._phases[name] == "loading"}
         busy |= self._claimed()
@@ -150,12 +155,12 @@ class Seating:
             if not self.budget.fits(pair):
                 continue
             if there.issuperset(pair):
-                found[pair] = True
+                found[pair] = Wait.NOT
             elif self.budget.fits({*busy, *pair}):
-                found[pair] = False
+                found[pair] = Wait.FOR_LOADING
             else:
-                later[pair] = False
-        return found or later
+                found[pair] = Wait.FOR_OTHERS
+        return found
 
     def _serve_line(self) -> None:
         first: Claim | None = None

@@ -26,6 +26,7 @@ from models.sources import SourceFailed, Trouble, ask_hub, check_space, disk_is_
 # Weights, configuration, templates, tokenizers: data only, and right in the folder, where transformers looks.
 _PART = re.compile(r"[\w-][\w .+-]*\.(safetensors|json|jinja|model|txt)")
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+HUB_SECONDS = 20.0  # to wait for an answer; there is no other source
 _REMEDIES: dict[Trouble, str] = {
     **REMEDIES,
     "network": "connect this machine to the internet, or copy the files here and name them as a folder",
@@ -121,12 +122,15 @@ def _fetch_anew(checkpoint: HubCheckpoint, folder: Path, report: Report) -> None
     staging, what = _beside(folder, "part"), _name(checkpoint)
     staged = staging / "files"
     staged.mkdir(parents=True, exist_ok=True)
-    place = checkpoint.id, checkpoint.revision
-    offers = _wanted(ask_hub(staging, lambda _: report(0.0), "list", *place), what)
+    offers = _wanted(ask_hub("list", staging, checkpoint, HUB_SECONDS, lambda _: report(0.0)), what)
     total = sum(offer.size for offer in offers.values())
     check_space(staging, total)
     wished = [word for name, offer in offers.items() for word in (name, offer.hash)]
-    ask_hub(staging, lambda size: report(min(size / max(total, 1), 0.99)), "get", *place, *wished)
+
+    def tell(size: int) -> None:
+        report(min(size / max(total, 1), 0.99))
+
+    ask_hub("get", staging, checkpoint, HUB_SECONDS, tell, *wished)
     facts = _facts(staged, list(offers), {}, lambda _: report(0.99))
     for name, offer in offers.items():
         _check_file(staged / name, offer, facts[name])

@@ -1,7 +1,8 @@
 """A program: what a repository of the Hugging Face Hub holds, and its files. `models.sources.ask_hub` runs it.
 
-`python -m models.hub list STAGING ID REVISION`, or `… get STAGING ID REVISION NAME HASH [NAME HASH]…`, which brings
-each file, if it is the one with this hash, into STAGING/files under the last part of its name.
+`python -m models.hub list STAGING ID REVISION SECONDS`, or `… get STAGING ID REVISION SECONDS NAME HASH [NAME HASH]…`,
+which brings each file, if it is the one with this hash, into STAGING/files under the last part of its name. SECONDS is
+how long to wait for an answer.
 
 STAGING/answer.json then holds `{"files": [{"name": …, "size": …, "hash": …}, …]}` (of `list`), `{"files": []}`,
 or `{"trouble": …, "reason": …}`. The hash is what the Hub knows a file by: SHA-256, or git's SHA-1 of a small one.
@@ -23,8 +24,6 @@ from filelock import FileLock
 # Plain HTTP goes on where it stopped and its bytes can be watched.
 os.environ.update(HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_DISABLE_TELEMETRY="1")
 
-ANSWER_SECONDS = {"get": 4.0, "list": 20.0}  # a single file has other sources to try, a repository has none
-
 Told = TypeVar("Told")
 
 
@@ -34,9 +33,9 @@ class Refused(Exception):
         self.trouble = trouble
 
 
-def main(verb: str, staging: str, repository: str, revision: str, *wished: str) -> None:
+def main(verb: str, staging: str, repository: str, revision: str, seconds: str, *wished: str) -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
-    answer, hub = Path(staging) / "answer.json", Hub(repository, revision, ANSWER_SECONDS[verb])
+    answer, hub = Path(staging) / "answer.json", Hub(repository, revision, float(seconds))
     threading.Thread(target=give_up_later, args=(answer, hub), daemon=True).start()
     said: dict[str, object] = {"files": []}
     try:

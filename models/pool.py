@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from models.budget import Wait
 from models.catalog import HubCheckpoint, ModelSpec
 from models.chat import ChatModel
 from models.fetch import fetch
@@ -18,7 +19,7 @@ from models.local.cores import available_cores
 from models.local.worker import ENGINES, WorkerModel
 from models.residency import NotReady, Register, Residency, Resident
 
-__all__ = ["NotReady", "Patience", "Pool", "Residency", "Resident", "load_worker"]
+__all__ = ["NotReady", "Patience", "Pool", "Residency", "Resident", "Wait", "load_worker"]
 
 
 def load_worker(spec: ModelSpec, weights: Path | None, threads: int, *, slots: int = 4) -> Resident:
@@ -72,11 +73,8 @@ class Pool:
         """The models that can be had for a battle, at once or after a load, in catalogue order."""
         return self._register.available()
 
-    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, bool]]:
-        """Every two models that can be had together, and whether both are in memory already.
-
-        Only those that need not wait for a model in use; where there are none, all that fit into memory.
-        """
+    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, Wait]]:
+        """Every two models that can be had together, and what who reserves them now would wait for."""
         return self._register.pairs()
 
     def reserve(self, spec_ids: Sequence[str]) -> AbstractContextManager[Callable[[], bool]]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from models.budget import Budget, Seating
+from models.budget import Budget, Seating, Wait
 from models.catalog import ModelSpec
 from models.chat import ChatModel
 from models.local.engine import Footprint
@@ -96,14 +96,14 @@ class Register:
         with self.changed:
             return self.changed.wait_for(happened, timeout)
 
-    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, bool]]:
+    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, Wait]]:
         """`Seating.pairs` of the models that can be had."""
         with self.changed:
             specs = {spec.id: spec for spec in self.available()}
             pairs = self.seating.pairs(list(specs))
         if len(specs) > 1 and not pairs:
             log.warning("No two models fit into memory together; raise ARENA_MEMORY or choose smaller ones.")
-        return [(specs[a], specs[b], there) for (a, b), there in pairs.items()]
+        return [(specs[a], specs[b], wait) for (a, b), wait in pairs.items()]
 
     @contextmanager
     def reserve(self, spec_ids: Sequence[str], patience: float) -> Iterator[Callable[[], bool]]:

@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from models.catalog import FolderSource, HubSource, PipSource, Source, Weights
+from models.catalog import FolderSource, HubCheckpoint, HubSource, PipSource, Source, Weights
 
 Trouble = Literal["unwritable", "disk full", "cut off", "network", "no pip", "hash", "absent"]
 Tell = Callable[[int], None]
@@ -27,6 +27,7 @@ Tell = Callable[[int], None]
 
 BLOCK = 4 * 1024 * 1024
 STALL_SECONDS = 240.0
+HUB_SECONDS = 4.0  # not long: a file has other sources to try
 # What pip says, in lower case, when …
 _NO_NETWORK = (
     "connection broken",
@@ -91,19 +92,21 @@ def _from_folder(source: FolderSource, weights: Weights, staging: Path, tell: Te
 
 
 def _from_hub(source: HubSource, weights: Weights, staging: Path, tell: Tell) -> Path:
-    ask_hub(staging, tell, "get", source.id, source.revision, source.file, weights.sha256)
+    ask_hub("get", staging, source, HUB_SECONDS, tell, source.file, weights.sha256)
     return staging / "files" / Path(source.file).name
 
 
-def ask_hub(staging: Path, tell: Tell, verb: str, repository: str, revision: str, *wished: str) -> list[dict[str, Any]]:
-    """Run `models.hub`, which explains the words, and return the files it speaks of. Raises `SourceFailed`."""
+def ask_hub(
+    verb: str, staging: Path, place: HubSource | HubCheckpoint, seconds: float, tell: Tell, *wished: str
+) -> list[dict[str, Any]]:
+    """Run `models.hub`, which explains the words, and return the files it lists. Raises `SourceFailed`."""
     # A process of its own can be ended when it stalls, and dead name servers can't hold this one.
     answer = staging / "answer.json"
     answer.unlink(missing_ok=True)
-    command = [sys.executable, "-P", "-m", "models.hub", verb, str(staging), repository, revision, *wished]
+    command = [sys.executable, "-P", "-m", "models.hub", verb, str(staging), place.id, place.revision]
     root = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    output = _run(command, {"PYTHONPATH": path}, staging, _total, tell)
+    output = _run([*command, str(seconds), *wished], {"PYTHONPATH": path}, staging, _total, tell)
     try:
         said = json.loads(answer.read_text())
     except (OSError, ValueError) as error:

@@ -206,6 +206,19 @@ def test_a_file_that_is_not_what_the_list_says_is_refused_and_fetched_anew(
     assert there(bring(ON_HUB, tmp_path, quiet)) == WHOLE
 
 
+def test_a_file_on_its_way_that_is_too_long_is_fetched_anew(tmp_path: Path, hub: Hub) -> None:
+    fill(tmp_path / "checkpoints" / "maker--model" / f"{COMMIT}.part" / "files", {"config.json": b"x" * 999})
+    assert there(bring(ON_HUB, tmp_path, quiet)) == WHOLE
+
+
+def test_a_list_without_hashes_is_not_trusted(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = json.loads(hub.listing())
+    listing["siblings"] = [{"rfilename": file["rfilename"]} for file in listing["siblings"]]
+    monkeypatch.setattr(hub, "listing", lambda: json.dumps(listing).encode())
+    assert "does not say what is in config.json" in refusal(ON_HUB, tmp_path)
+    assert hub.starts == []
+
+
 def test_another_commit_under_the_revision_s_name_is_refused(tmp_path: Path, hub: Hub) -> None:
     hub.commit = "d" * 40
     assert "has another commit under this name" in refusal(ON_HUB, tmp_path)
