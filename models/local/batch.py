@@ -181,7 +181,8 @@ class _Reading:
 
     @property
     def complete(self) -> bool:
-        return self.timeline.end == self._tokens.shape[1]
+        width: int = self._tokens.shape[1]
+        return self.timeline.end == width
 
     def next(self, most: int) -> torch.Tensor:
         """The next columns, `most` tokens over all rows at most (but one column at least)."""
