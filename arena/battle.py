@@ -142,7 +142,7 @@ class Battles:
     async def _begin(self, voter: str, turn: Turn, held: ExitStack) -> _Stored:
         counts = await asyncio.to_thread(self._battle_counts)
         # From here to the reservation at one go: whoever draws next sees what is taken.
-        pairs = {(a.fingerprint, b.fingerprint): there for a, b, there in self._residents.pairs()}
+        pairs = {(a.fingerprint, b.fingerprint): wait for a, b, wait in self._residents.pairs()}
         if not pairs:
             raise NotEnoughModels
         if not self._fits([turn.prompt]):

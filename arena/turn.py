@@ -18,6 +18,7 @@ from db.session import Database
 from db.tables import Battle, Turn
 from models.catalog import ModelSpec
 from models.chat import ChatModel, Done, Message, Request, Side, stream_pair
+from models.pool import NotReady, Wait
 
 log = logging.getLogger("paddock.battle")
 
@@ -45,8 +46,8 @@ class Residents(Protocol):
         """Those that can be had for a battle, at once or after a load."""
         ...
 
-    def pairs(self) -> Sequence[tuple[ModelSpec, ModelSpec, bool]]:
-        """Every two that can meet now, and whether both are in memory already."""
+    def pairs(self) -> Sequence[tuple[ModelSpec, ModelSpec, Wait]]:
+        """Every two that can meet, and what who reserves them now would wait for."""
         ...
 
     def reserve(self, spec_ids: Sequence[str]) -> AbstractContextManager[Callable[[], bool]]:
@@ -104,6 +105,8 @@ class Turns:
             async with aclosing(self._frames(turn, before.exchanges[:-1], answers, stop, outcome, there)) as frames:
                 async for frame in frames:
                     yield before.with_last(frame.a, frame.b)
+        except NotReady as error:
+            outcome.failure = str(error)
         except Exception as error:
             outcome.failure = f"{type(error).__name__}: {error}"
             log.exception("battle %s failed", turn.battle_id)

@@ -25,7 +25,7 @@ SHARE_OF_DEVICE = 0.9
 
 
 class Wait(Enum):
-    """What a pair is not to be had without: nothing; a load; the end of others' answers, and a load."""
+    """What a pair is not to be had without: nothing; a load, or what others wait for anyhow; the end of answers."""
 
     NOT = 0
     FOR_LOADING = 1
@@ -148,7 +148,7 @@ class Seating:
     def pairs(self, names: Sequence[str]) -> dict[tuple[str, str], Wait]:
         """Every two of these models that fit into memory together, and what who asks for them now waits for."""
         found: dict[tuple[str, str], Wait] = {}
-        there = {name for name in names if self._phases.get(name) == "up" and name not in self._doomed}
+        there = {name for name in names if self._is_there(name)}
         busy = {name for name in self._seated() if self._leases[name] or self._phases[name] == "loading"}
         busy |= self._claimed()
         for pair in combinations(names, 2):
@@ -156,27 +156,32 @@ class Seating:
                 continue
             if there.issuperset(pair):
                 found[pair] = Wait.NOT
-            elif self.budget.fits({*busy, *pair}):
+            elif self.budget.fits({*busy, *pair}) or any(set(pair) <= set(claim.names) for claim in self._line):
                 found[pair] = Wait.FOR_LOADING
             else:
                 found[pair] = Wait.FOR_OTHERS
         return found
 
     def _serve_line(self) -> None:
-        first: Claim | None = None
-        self._doomed = self._in_the_way(())
-        for claim in list(self._line):
+        """Grant what can be had; then let the first who still waits say who must go for it.
+
+        Who already stood in line when that one became the first may pass it once: they are served together.
+        """
+        waiting: list[Claim] = []
+        for claim in self._line:
             if not self._phases.keys() >= set(claim.names) or not self.budget.fits(claim.names):
                 claim.lost = True
-                self._line.remove(claim)
-            elif all(self._phases[name] == "up" and name not in self._doomed for name in claim.names):
+            elif all(self._is_there(name) for name in claim.names):
                 claim.granted = True
-                self._line.remove(claim)
                 self._leases.update(claim.names)
                 self._used.update((name, next(self._uses)) for name in claim.names)
-            elif first is None:
-                first = claim
-                self._doomed = self._in_the_way(claim.names)
+            else:
+                waiting.append(claim)
+        self._line = waiting
+        self._doomed = self._in_the_way(waiting[0].names if waiting else ())
+
+    def _is_there(self, name: str) -> bool:
+        return self._phases.get(name) == "up" and name not in self._doomed
 
     def _in_the_way(self, wanted: Collection[str]) -> frozenset[str]:
         """Who must go for the wanted ones: idle before used, least recently claimed first.

@@ -28,6 +28,7 @@ from db.tables import Battle, Turn, Vote
 from db.votes import record_vote, vote_on
 from models.catalog import ModelSpec
 from models.chat import ChatModel, Event, Message, Sampling
+from models.pool import Wait
 from models.scripted import ScriptedModel
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -188,8 +189,8 @@ class Residents:
     def ready(self) -> tuple[ModelSpec, ...]:
         return tuple(self.specs)
 
-    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, bool]]:
-        return [(a, b, True) for a, b in combinations(self.specs, 2)]
+    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, Wait]]:
+        return [(a, b, Wait.NOT) for a, b in combinations(self.specs, 2)]
 
     @contextmanager
     def reserve(self, spec_ids: Sequence[str]) -> Iterator[Callable[[], bool]]:

@@ -19,7 +19,7 @@ from db.session import Database, DatabaseProblem
 from db.tables import Battle, Turn, Vote
 from models.catalog import ModelSpec
 from models.chat import Message
-from models.pool import NotReady
+from models.pool import NotReady, Wait
 
 Build = Callable[..., Arena]
 
@@ -242,7 +242,7 @@ def test_a_pair_that_must_be_loaded_is_stored_with_how_likely_that_was(
     build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arena = build(ANT, BEE, CAT)
-    monkeypatch.setattr(arena.residents, "pairs", lambda: [(ANT, BEE, True), (BEE, CAT, False)])
+    monkeypatch.setattr(arena.residents, "pairs", lambda: [(ANT, BEE, Wait.NOT), (BEE, CAT, Wait.FOR_LOADING)])
     stored: set[tuple[bool, float]] = set()
     for _ in range(20):
         battle = asyncio.run(arena.ask())[-1].battle_id

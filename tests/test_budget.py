@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from models.budget import SHARE_OF_DEVICE, SHARE_OF_RAM, Budget, Claim, Seating
+from models.budget import SHARE_OF_DEVICE, SHARE_OF_RAM, Budget, Claim, Seating, Wait
 from models.local.engine import Footprint
 
 LIMIT = 10
@@ -172,6 +172,21 @@ def test_the_first_in_line_is_served_however_many_come_after_it() -> None:
     assert all(one.granted for one in later)
 
 
+def test_those_in_line_for_the_same_pair_are_served_together() -> None:
+    seating = seating_of(one=5, two=5, three=5, four=5)
+    playing = claim(seating, "one", "two")
+    line = [seating.claim(pair) for pair in (("three", "four"), ("one", "four"), ("three", "four"))]
+    seating.leave(playing)
+    drive(seating)
+    assert [one.granted for one in line] == [True, False, True]
+    too_late = claim(seating, "three", "four")
+    assert not too_late.granted, "who comes after that waits"
+    seating.leave(line[0])
+    seating.leave(line[2])
+    drive(seating)
+    assert line[1].granted
+
+
 def test_who_is_in_nobodys_way_passes() -> None:
     seating = seating_of(one=3, two=3, three=4, four=6)
     playing = claim(seating, "one", "two")
@@ -226,19 +241,20 @@ def test_pairs_are_those_that_fit_and_those_in_memory_are_known() -> None:
     seating = seating_of(one=4, two=4, three=5, four=7)
     claim(seating, "one", "two")
     everybody = ["one", "two", "three", "four"]
-    assert seating.pairs(everybody) == {("one", "two"): True}, "both are in use: nobody else can come"
-    assert seating.pairs(["one", "three"]) == {("one", "three"): False}, "better later than never"
-    assert seating.pairs(["one", "four"]) == {}
+    assert seating.pairs(everybody) == {
+        ("one", "two"): Wait.NOT, ("one", "three"): Wait.FOR_OTHERS, ("two", "three"): Wait.FOR_OTHERS,
+    }  # fmt: skip
 
 
 def test_pairs_whose_loading_harms_nobody_may_meet() -> None:
     seating = seating_of(one=4, two=4, three=5)
     seating.leave(claim(seating, "one", "two"))
     assert seating.pairs(["one", "two", "three"]) == {
-        ("one", "two"): True, ("one", "three"): False, ("two", "three"): False,
+        ("one", "two"): Wait.NOT, ("one", "three"): Wait.FOR_LOADING, ("two", "three"): Wait.FOR_LOADING,
     }  # fmt: skip
     claim(seating, "one")
-    assert seating.pairs(["one", "two", "three"]) == {("one", "two"): True, ("one", "three"): False}
+    assert seating.pairs(["two", "three"]) == {("two", "three"): Wait.FOR_OTHERS}
+    assert seating.pairs(["one", "three"]) == {("one", "three"): Wait.FOR_LOADING}
 
 
 def test_what_others_wait_for_is_in_use_already() -> None:
@@ -247,7 +263,9 @@ def test_what_others_wait_for_is_in_use_already() -> None:
     held = claim(seating, "one")
     seating.claim(["one", "three"])
     seating.settle()
-    assert seating.pairs(["one", "two", "three"]) == {("one", "three"): False}
+    assert seating.pairs(["one", "two", "three"]) == {
+        ("one", "two"): Wait.FOR_OTHERS, ("one", "three"): Wait.FOR_LOADING, ("two", "three"): Wait.FOR_OTHERS,
+    }  # fmt: skip
     assert held.granted
 
 
@@ -255,7 +273,9 @@ def test_a_pair_that_is_about_to_go_is_not_there() -> None:
     seating = seating_of(one=5, two=5, three=5, four=5)
     claim(seating, "one", "two")
     claim(seating, "three", "four")
-    assert set(seating.pairs(["one", "two", "three", "four"]).values()) == {False}
+    pairs = seating.pairs(["one", "two", "three", "four"])
+    assert pairs.pop(("three", "four")) is Wait.FOR_LOADING, "others wait for it anyhow"
+    assert set(pairs.values()) == {Wait.FOR_OTHERS}
 
 
 # -- whatever happens, in whatever order ---------------------------------------------------------------
@@ -306,7 +326,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.claims.append(claim)
         self.settle()
         assert not claim.lost
-        assert claim.granted or not pairs[pair], "what is there is had at once"
+        assert claim.granted or pairs[pair] is not Wait.NOT, "what is there is had at once"
 
     @precondition(lambda self: self.claims)
     @rule(pick=picks)

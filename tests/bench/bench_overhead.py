@@ -35,6 +35,7 @@ from models.catalog import ModelSpec, load_catalog
 from models.chat import ChatModel, Done, Message, Request, Text, stream_pair
 from models.fetch import fetch
 from models.local.worker import WorkerModel
+from models.pool import Wait
 
 MODEL = "smollm2-135m-instruct-q4"
 PROMPT = "Tell me a long story about a paddock and the horses that live there."
@@ -51,8 +52,8 @@ class Twins:
     def ready(self) -> tuple[ModelSpec, ...]:
         return self.specs
 
-    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, bool]]:
-        return [(*self.specs, True)]
+    def pairs(self) -> list[tuple[ModelSpec, ModelSpec, Wait]]:
+        return [(*self.specs, Wait.NOT)]
 
     def reserve(self, spec_ids: Sequence[str]) -> AbstractContextManager[Callable[[], bool]]:
         return nullcontext(lambda: True)
