@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from models.local.wording import Wording
+pytest.importorskip("tokenizers", reason="tokenizers isn't installed (make test TORCH=yes)")
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
+
+from models.local.wording import Wording  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,47 @@
+"""Two real models stream to eight visitors at once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+from support import serving
+
+from browser.pages import visiting
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
+
+VISITORS = 8
+PATIENCE = 600_000
+# Notes, four times a second, how much of both answers is to be seen, and whatever stands below them.
+WATCH = """
+window.seen = [];
+setInterval(() => {
+  const panes = [...document.querySelectorAll("#pane-a [data-testid=bot], #pane-b [data-testid=bot]")];
+  const hint = document.querySelector("#hint");
+  window.seen.push([performance.now(), panes.map(p => p.innerText.length).reduce((a, b) => a + b, 0),
+                    hint ? hint.innerText : ""]);
+}, 250);
+"""
+
+
+def test_two_real_models_stream_to_eight_browser_contexts_at_once(chromium: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, seconds=300) as server, visiting(chromium, server.url) as visit:
+        pages = [visit(script=WATCH) for _ in range(VISITORS)]
+        for number, page in enumerate(pages):
+            page.ask(f"Tell me a long story about {number + 2} horses.")
+        for page in pages:
+            page.page.wait_for_function("() => !document.querySelector('#vote-a').disabled", timeout=PATIENCE)
+        turns = server.rows("select started_at, finished_at, status, answer_a, answer_b from turn order by started_at")
+        assert [row[2] for row in turns] == ["finished"] * VISITORS
+        assert max(row[0] for row in turns) < min(row[1] for row in turns), "all eight were answered at the same time"
+        for page in pages:
+            seen = page.page.evaluate("() => window.seen")
+            grew = [at for (at, size, _), (_, before, _) in zip(seen[1:], seen, strict=False) if size > before]
+            pauses = [later - earlier for earlier, later in pairwise(grew)]
+            print(f"{len(grew)} steps in {(grew[-1] - grew[0]) / 1000:.0f} s, pauses up to {max(pauses):.0f} ms")
+            assert len(grew) > 10
+            assert max(pauses) < (grew[-1] - grew[0]) / 2, "an answer that stands still for half its time has stalled"
+            assert not any("place in line" in hint for _, _, hint in seen), "nobody has to stand in line"
