@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("tokenizers", reason="tokenizers isn't installed (make test TORCH=yes)")
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from models.local.wording import Wording  # noqa: E402
+from models.local.wording import Wording
 
 
 @pytest.fixture(scope="module")
