@@ -1,4 +1,7 @@
-"""Proofs on real weights: the three default models, fetched as a user's machine fetches them."""
+"""Proofs on real weights: the three default models, fetched as a user's machine fetches them.
+
+What llama.cpp keeps from one turn to the next is in `test_llamacpp_memory.py`.
+"""
 
 from __future__ import annotations
 
