@@ -61,6 +61,9 @@ class Settings(BaseSettings):
         default=80, ge=0, le=10000, description="Characters a second that both sides are shown at; 0: as they come"
     )
     provisional_votes: int = Field(default=30, ge=0, description="Votes under which a rating is provisional")
+    visible_devices: str | None = Field(
+        default=None, validation_alias="CUDA_VISIBLE_DEVICES", description="GPUs that engines may use; unset: all"
+    )
     space_host: str = Field(default="", validation_alias="SPACE_HOST", description="Set by a Hugging Face Space")
 
     @field_validator("data", "cache", "catalog")

@@ -15,7 +15,7 @@ from models.checkpoint import bring
 from models.endpoint import EndpointModel, EndpointUnavailable
 from models.fetch import FetchError, Report
 from models.local.engine import Footprint
-from models.local.worker import LoadFailed
+from models.local.worker import LoadFailed, LoadRefused
 from models.residency import Closing, Register, Resident
 from models.scripted import ScriptedModel
 from models.watched import Watched
@@ -191,6 +191,8 @@ class Keeper:
             self._serve(model.wait_ready(self._patience.load))
             began = time.monotonic()
             model.wait_gone()
+        except LoadRefused as error:
+            raise Refused(str(error)) from error
         except LoadFailed as error:
             return 0.0, str(error)
         finally:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from models.budget import Wait
 from models.catalog import HubCheckpoint, ModelSpec
 from models.chat import ChatModel
+from models.energy import Meter
 from models.fetch import fetch
 from models.keeper import GIGABYTE, Fetch, Keeper, Load, Means, Patience
 from models.local.cores import available_cores
@@ -22,8 +23,10 @@ from models.residency import NotReady, Register, Residency, Resident
 __all__ = ["NotReady", "Patience", "Pool", "Residency", "Resident", "Wait", "load_worker"]
 
 
-def load_worker(spec: ModelSpec, weights: Path | None, threads: int, *, slots: int = 4) -> Resident:
-    return WorkerModel(spec, weights, threads=threads, slots=slots)
+def load_worker(
+    spec: ModelSpec, weights: Path | None, threads: int, *, slots: int = 4, meter: Meter | None = None
+) -> Resident:
+    return WorkerModel(spec, weights, threads=threads, slots=slots, meter=meter)
 
 
 class Pool:

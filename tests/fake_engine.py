@@ -12,7 +12,7 @@ from pathlib import Path
 
 from models.catalog import ModelSpec
 from models.chat import Done, Failed
-from models.local.engine import Footprint, Question
+from models.local.engine import Footprint, Question, Unusable
 
 
 class FakeEngine:
@@ -24,6 +24,10 @@ class FakeEngine:
         if spec.quantization == "broken":
             print("the tensor is bent", file=sys.stderr, flush=True)
             raise RuntimeError("no such tensor")
+        if spec.quantization == "unusable":
+            raise Unusable("Fake has no chat template; write one.")
+        if spec.quantization == "absent":
+            import nowhere_to_be_found  # type: ignore[import-not-found] # noqa: F401
         if spec.quantization == "memory":
             raise MemoryError("no room for a tensor")
         if spec.quantization == "crash":
@@ -40,22 +44,10 @@ class FakeEngine:
 
     def answer(self, question: Question, emit: Callable[[str], None], stopped: Callable[[], bool]) -> Done | Failed:
         what, _, rest = question.messages[-1].text.partition(" ")
+        if what in ("forever", "hang", "deaf", "think"):
+            self._linger(what, rest, emit, stopped)
         if what == "forever":
-            while not stopped():
-                emit("x")
-                time.sleep(0.01)
             return Failed("stopped")
-        if what == "hang":
-            emit("x")
-            threading.Event().wait()
-        if what == "deaf":
-            emit("x")
-            while stopped() or True:
-                time.sleep(0.01)
-        if what == "think":  # long, without a word, but with a sign of life
-            end = time.monotonic() + float(rest)
-            while time.monotonic() < end and not stopped():
-                time.sleep(0.01)
         if what == "noise":
             os.write(1, b'{"event": "text", "id": 1, "text": "noise"}\n')
             print("more noise", flush=True)
@@ -69,3 +61,14 @@ class FakeEngine:
             rest = str(self.threads)
         emit(rest)
         return Done("stop", 1)
+
+    def _linger(self, what: str, rest: str, emit: Callable[[str], None], stopped: Callable[[], bool]) -> None:
+        end = time.monotonic() + float(rest or "inf")
+        if what != "think":  # long, without a word, but with a sign of life
+            emit("x")
+        if what == "hang":
+            threading.Event().wait()
+        while time.monotonic() < end and (not stopped() or what == "deaf"):
+            if what == "forever":
+                emit("x")
+            time.sleep(0.01)

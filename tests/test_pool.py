@@ -122,6 +122,15 @@ def test_a_model_that_never_loads_is_given_up_after_a_few_times(
         pool.model("one")
 
 
+def test_a_model_that_can_never_be_used_is_not_tried_again(make: Make, tmp_path: Path) -> None:
+    pool = make(spec_of("one", tmp_path, quantization="unusable"))
+    pool.start()
+    until(pool, lambda: pool.status()[0].state == "failed")
+    assert pool.status()[0].reason == "Fake has no chat template; write one."
+    pool._keepers[0].thread.join(PATIENCE)
+    assert not pool._keepers[0].thread.is_alive()
+
+
 def test_a_defect_in_the_pools_own_thread_is_shown(make: Make, tmp_path: Path) -> None:
     def defective(weights: Weights, cache: Path, report: Report) -> Path:
         raise RuntimeError("bent")

@@ -16,11 +16,10 @@ from checkpoints import gemma_checkpoint, smollm2_checkpoint
 
 from models.catalog import FolderCheckpoint, ModelSpec, load_catalog
 from models.chat import Done, Failed, Message, Sampling
-from models.local.engine import Question
+from models.local.engine import Question, Unusable
 
 torch = pytest.importorskip("torch", reason="torch isn't installed (make test TORCH=yes)")
 pytest.importorskip("transformers", reason="transformers isn't installed (make test TORCH=yes)")
-from models.local.loading import Unusable  # noqa: E402
 from models.local.transformers import TransformersEngine  # noqa: E402
 
 pytestmark = pytest.mark.slow

@@ -9,13 +9,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models.catalog import ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling, Text
+from models.energy import Meter
 from models.local.engine import Footprint
-from models.local.worker import LoadFailed, WorkerModel, child_environment
+from models.local.worker import LoadFailed, LoadRefused, WorkerModel, child_environment
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
@@ -34,13 +36,13 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         threads: int = 1,
         slots: int = 2,
         script: Mapping[str, object] = {},
-        **limits: float,
+        **options: Any,
     ) -> WorkerModel:
         spec = ModelSpec(
             id="fake", name="Fake", engine="scripted", quantization=quantization, license="none", makers=("us",),
             script=dict(script),
         )  # fmt: skip
-        worker = WorkerModel(spec, None, threads=threads, slots=slots, engine="fake_engine:FakeEngine", **limits)
+        worker = WorkerModel(spec, None, threads=threads, slots=slots, engine="fake_engine:FakeEngine", **options)
         workers.append(worker)
         if ready:
             worker.wait_ready(PATIENCE)
@@ -151,6 +153,27 @@ def test_a_killed_process_fails_every_running_answer(start: Start) -> None:
 def test_a_model_that_cannot_be_loaded_says_why(start: Start, quantization: str, words: str) -> None:
     with pytest.raises(LoadFailed, match=words):
         start(quantization)
+
+
+@pytest.mark.parametrize(
+    ("quantization", "words"),
+    [
+        ("unusable", r"^Fake has no chat template; write one\.$"),
+        ("absent", "^Fake: engine scripted needs nowhere_to_be_found, which is not installed; start with `make serve"),
+    ],
+)
+def test_what_trying_again_cannot_mend_is_refused_in_one_sentence(start: Start, quantization: str, words: str) -> None:
+    with pytest.raises(LoadRefused, match=words):
+        start(quantization)
+
+
+@pytest.mark.parametrize(("device", "joules"), [("cuda:0", 7.0), ("cpu", None)])
+def test_energy_is_counted_where_the_model_is_on_a_gpu(start: Start, device: str, joules: float | None) -> None:
+    readings = iter([100.0, 107.0])
+    worker = start(script={"device": device}, meter=Meter(lambda: next(readings)))
+    end = answer(worker, "say watts")[-1]
+    assert isinstance(end, Done)
+    assert end.joules == joules
 
 
 def test_loading_is_not_waited_for_for_ever(start: Start) -> None:

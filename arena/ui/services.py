@@ -24,6 +24,7 @@ from db.queries import stop_orphans
 from db.schema import open_database
 from db.session import writer_lock
 from models.catalog import load_catalog
+from models.energy import Meter, nvml_counter
 from models.pool import Pool, load_worker
 
 
@@ -72,7 +73,9 @@ def open_services(settings: Settings) -> Iterator[Services]:
                     cache=settings.cache,
                     memory=settings.memory,
                     keys=endpoint_keys(spec.endpoint.key for spec in specs if spec.endpoint),
-                    load=partial(load_worker, slots=settings.max_battles),
+                    load=partial(
+                        load_worker, slots=settings.max_battles, meter=Meter(nvml_counter(settings.visible_devices))
+                    ),
                 )
             )
         )

@@ -18,7 +18,7 @@ from typing import Any
 
 from models.catalog import ModelSpec
 from models.chat import Done, Failed, Message, Sampling
-from models.local.engine import Engine, Footprint, Question
+from models.local.engine import Engine, Footprint, Question, Unusable
 
 # Asked at every step of an answer, `stopped` says so to the parent where nothing else was said for so long.
 ALIVE_SECONDS = 1.0
@@ -69,7 +69,7 @@ class Child:
             self._go.wait()
             self._engine = engine(spec, weights, request["threads"], request["slots"])
         except Exception as error:  # whatever a native engine raises, the parent must hear of it
-            self._say(event="broken", detail=f"{type(error).__name__}: {error}")
+            self._say(event="broken", detail=f"{type(error).__name__}: {error}", refusal=_refusal(error, request))
             os._exit(1)
         self._say(event="ready", bytes=_taken() if needs.device == "cpu" else None)
 
@@ -110,6 +110,17 @@ class Child:
                     line = line[os.write(self._protocol, line) :]
         except BrokenPipeError:  # nobody listens any more
             os._exit(0)
+
+
+def _refusal(error: Exception, request: Mapping[str, Any]) -> str:
+    """Why it would be in vain to load this model again; empty where it would not."""
+    if isinstance(error, ModuleNotFoundError):
+        spec = request["spec"]
+        return (
+            f"{spec['name']}: engine {spec['engine']} needs {error.name}, which is not installed; "
+            "start with `make serve TORCH=yes`, or install requirements-torch.txt."
+        )
+    return str(error) if isinstance(error, Unusable) else ""
 
 
 def _taken() -> int | None:

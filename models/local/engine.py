@@ -20,6 +20,10 @@ class Footprint:
     capacity: int
 
 
+class Unusable(Exception):
+    """The model can't be used as the catalogue has it; the message is one sentence for the admin, with the remedy."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What an engine is asked; `conversation` names the battle whose earlier turns it may remember (empty: none)."""
@@ -31,7 +35,10 @@ class Question:
 
 
 class Engine(Protocol):
-    """What an engine's class must offer; its constructor takes (spec, weights, threads, slots) and may raise."""
+    """What an engine's class must offer; its constructor takes (spec, weights, threads, slots).
+
+    It and `needs` raise `Unusable` where trying again would be in vain, and anything else where it might not.
+    """
 
     @staticmethod
     def needs(spec: ModelSpec, weights: Path | None, slots: int) -> Footprint:

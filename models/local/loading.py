@@ -12,15 +12,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
 from models.catalog import ModelSpec
+from models.local.engine import Unusable
 from models.local.memory import available_memory
 
 # Bytes a linear layer takes a weight: four bits with doubly quantized scales (QLoRA, Dettmers et al. 2023), or eight.
 _BYTES = {"nf4": 0.52, "int8": 1.01}
 _MADE_HERE = ("nf4", "int8", "none")
-
-
-class Unusable(Exception):
-    """The checkpoint can't be used as the catalogue says; one sentence for the admin."""
 
 
 @functools.cache

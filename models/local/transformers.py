@@ -21,8 +21,8 @@ from models.catalog import ModelSpec
 from models.chat import Done, Failed, Message
 from models.local.answering import Answering
 from models.local.batch import Batch
-from models.local.engine import Footprint, Question
-from models.local.loading import Unusable, best_device, capacity, load, read_config, size
+from models.local.engine import Footprint, Question, Unusable
+from models.local.loading import best_device, capacity, load, read_config, size
 from models.local.sampler import Chance
 from models.local.timeline import Timeline
 from models.local.wording import Wording

@@ -21,6 +21,7 @@ from typing import Any
 
 from models.catalog import ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling, Text
+from models.energy import Meter, metered
 from models.local.engine import Footprint
 from models.local.pipes import CLOSE_SECONDS, Pipes
 
@@ -39,6 +40,10 @@ class LoadFailed(Exception):
     """The model could not be loaded; the message holds the process's last words."""
 
 
+class LoadRefused(LoadFailed):
+    """It can never be loaded as the catalogue has it; the message is a sentence for the admin."""
+
+
 class WorkerModel:
     """A `ChatModel` whose engine runs in a child process. Works from any event loop of this process."""
 
@@ -52,16 +57,19 @@ class WorkerModel:
         engine: str = "",
         stall: float = STALL_SECONDS,
         cancel: float = CANCEL_SECONDS,
+        meter: Meter | None = None,
     ) -> None:
         """Start the process and return at once; it asks what the model needs and loads it after `go`.
 
         `threads` is CPU threads, `slots` answers at a time (more wait in order). `engine` is `module:class`, by
         default what `ENGINES` says of the spec's engine. The process is killed when it is silent for `stall`
-        seconds while it should answer, or has not ended an answer `cancel` seconds after its asker left.
+        seconds while it should answer, or has not ended an answer `cancel` seconds after its asker left. `meter`
+        counts what answers use on a GPU.
         """
         self.spec = spec
         self.alive = True
         self._limits = stall, cancel
+        self._meter = meter
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._running: dict[int, Callable[[Event], None]] = {}
@@ -71,6 +79,7 @@ class WorkerModel:
         self._asked = threading.Event()
         self._settled = threading.Event()
         self._going = self._ready = False
+        self._refusal = ""
         self._gone = threading.Event()
         command = [sys.executable, "-P", "-m", "models.local.child"]
         self._pipes = Pipes(spec.id, command, ROOT, child_environment(os.environ))
@@ -93,7 +102,7 @@ class WorkerModel:
         return self._pipes.pid
 
     def wait_needs(self, timeout: float) -> Footprint:
-        """What the model will take, before any of it is loaded. Raises `LoadFailed` as `wait_ready` does."""
+        """What the model will take, before any of it is loaded. Raises as `wait_ready` does."""
         self._wait(self._asked, timeout)
         if self._needs is None:
             raise self._load_failed()
@@ -107,7 +116,8 @@ class WorkerModel:
     def wait_ready(self, timeout: float) -> Footprint:
         """Return what the model takes when it can answer; says `go` where nobody has.
 
-        Raises `LoadFailed` when it can't be loaded, or not within `timeout` seconds after `go`.
+        Raises `LoadFailed` when it can't be loaded, or not within `timeout` seconds after `go`; `LoadRefused`
+        when trying again would be in vain.
         """
         needs = self.wait_needs(timeout)
         if not self._going:
@@ -126,8 +136,15 @@ class WorkerModel:
         """Wait up to `timeout` seconds for the process to end; return whether it has."""
         return self._gone.wait(timeout)
 
-    async def stream(
+    def stream(
         self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
+    ) -> AsyncGenerator[Event, None]:
+        events = self._events(messages, sampling, seed, conversation)
+        on_gpu = self._needs is not None and self._needs.device.startswith("cuda")
+        return metered(events, self._meter) if self._meter and on_gpu else events
+
+    async def _events(
+        self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str
     ) -> AsyncGenerator[Event, None]:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[Event] = asyncio.Queue()
@@ -172,6 +189,8 @@ class WorkerModel:
 
     def _load_failed(self) -> LoadFailed:
         self._gone.wait(CLOSE_SECONDS)
+        if self._refusal:
+            return LoadRefused(self._refusal)
         return LoadFailed(f"{self.spec.name} could not be loaded: {self._pipes.last_words}")
 
     def _enter(self, deliver: Callable[[Event], None]) -> int | None:
@@ -213,6 +232,7 @@ class WorkerModel:
                 self._ready = True
                 self._settled.set()
             case "broken":
+                self._refusal = said["refusal"]
                 self._pipes.note(said["detail"])
             case "text":
                 if deliver := self._running.get(said["id"]):
