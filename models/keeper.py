@@ -29,8 +29,8 @@ log = logging.getLogger("paddock.pool")
 class Patience:
     """How long the pool tries, in seconds; `restarts` is how often in a row a process may die.
 
-    `load` is the longest that a model may take to load, and that a battle may wait for its two. An endpoint's
-    health is asked for again after `failures` failed answers in a row.
+    `load` is the longest that a model may take to load, and that a battle may wait for its two. An endpoint is
+    checked again after `failures` failed answers in a row, then every `check_pause` seconds until it is well.
     """
 
     load: float = 600.0
@@ -40,6 +40,7 @@ class Patience:
     proven: float = 60.0
     restarts: int = 5
     failures: int = 3
+    check_pause: float = 30.0
 
     def pause(self, first: float, times: int) -> float:
         return min(first * 2.0 ** (times - 1), self.longest_pause)
@@ -107,16 +108,13 @@ class Keeper:
         endpoint = EndpointModel(self._spec, self._key)
         model = Watched(endpoint, self._patience.failures)
         self._register.seat(self._spec, model, model.close)
-        times = 0
         while True:
             try:
                 endpoint.check()
             except EndpointUnavailable as error:
-                times += 1
                 self._fail(str(error))
-                self._register.pause(self._patience.pause(self._patience.fetch_pause, times))
+                self._register.pause(self._patience.check_pause)
             else:
-                times = 0
                 self._serve()
                 model.wait_failing()
                 self._register.check_open()
@@ -182,7 +180,10 @@ class Keeper:
 
     def _live_once(self, weights: Path | None) -> tuple[float, str]:
         """Load, serve until the process ends; return the seconds it served, and why it failed ("": it rests)."""
-        model = self._means.load(self._spec, weights, self._means.threads())
+        try:
+            model = self._means.load(self._spec, weights, self._means.threads())
+        except OSError as error:  # no memory for one more process, as a rule
+            return 0.0, f"{self._spec.name}'s process can't be started ({error.strerror})."
         try:
             self._register.seat(self._spec, model, model.end)
             if not self._finds_room(model.wait_needs(self._patience.load)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -172,9 +173,27 @@ class Load:
                     found.append(int(path.parent.name))
         return found
 
-    def plays(self, rounds: int = 1) -> None:
-        for _ in range(rounds):
-            Visitor(self.server.url).ask(STORY)
+    @contextmanager
+    def visited(self, *what: Callable[[], None]) -> Iterator[None]:
+        """While the block runs, each of these is done again and again at the same time."""
+        over = threading.Event()
+
+        def again(do: Callable[[], None]) -> None:
+            while not over.is_set():
+                do()
+                over.wait(0.2)
+
+        with ThreadPoolExecutor(len(what)) as visitors:
+            coming = [visitors.submit(again, do) for do in what]
+            try:
+                yield
+            finally:
+                over.set()
+            for one in coming:
+                one.result()
+
+    def plays(self) -> None:
+        Visitor(self.server.url).ask(STORY)
 
     def leaves(self) -> None:
         """Close the connection when the answers have begun."""
@@ -238,14 +257,14 @@ def loaded(folder: Path, gemmas: int = 1, **settings: object) -> Iterator[Load]:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_server_lives_on_when_engines_are_killed_and_visitors_leave_in_the_middle(tmp_path: Path) -> None:
-    with loaded(tmp_path) as load, ThreadPoolExecutor(8) as visitors:
-        playing = [visitors.submit(load.plays, 3) for _ in range(3)] + [visitors.submit(load.leaves) for _ in range(4)]
-        for number in range(3):
+    with loaded(tmp_path) as load:
+        with load.visited(load.plays, load.plays, load.plays, load.leaves, load.leaves):
+            for number in range(3):
+                load.in_the_middle()
+                before = load.engines()
+                os.kill(before[number % 2], signal.SIGKILL)
+                wait_for(lambda: len(set(load.engines()) - set(before)) == 1 and load.ready() == 2, PATIENCE)  # noqa: B023
             load.in_the_middle()
-            os.kill(load.engines()[number % 2], signal.SIGKILL)
-            wait_for(lambda: load.ready() == 2, PATIENCE)
-        for one in playing:
-            one.result(PATIENCE * 2)
         load.recovers(models=2)
         assert load.server.rows("select count(*) from battle where status = 'stopped'") != [(0,)], "who left"
         assert load.server.rows("select count(*) from battle where status = 'void'") != [(0,)], "who was hit"
@@ -254,16 +273,14 @@ def test_a_server_lives_on_when_engines_are_killed_and_visitors_leave_in_the_mid
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_server_ends_an_engine_that_was_stopped_and_answers_others_meanwhile(tmp_path: Path) -> None:
-    with loaded(tmp_path) as load, ThreadPoolExecutor(2) as visitors:
-        playing = [visitors.submit(load.plays) for _ in range(2)]
-        load.in_the_middle()
-        stopped = load.engines()[0]
-        os.kill(stopped, signal.SIGSTOP)
-        while stopped in load.engines():
-            assert load.ready() <= 2, "the pages answer all the time"
-            time.sleep(0.5)
-        for one in playing:
-            one.result(PATIENCE)
+    with loaded(tmp_path) as load:
+        with load.visited(load.plays, load.plays):
+            load.in_the_middle()
+            stopped = load.engines()[0]
+            os.kill(stopped, signal.SIGSTOP)
+            wait_for(
+                lambda: load.ready() <= 2 and stopped not in load.engines(), PATIENCE
+            )  # the pages answer meanwhile
         load.recovers(models=2)
 
 
@@ -271,15 +288,14 @@ def test_a_server_ends_an_engine_that_was_stopped_and_answers_others_meanwhile(t
 @pytest.mark.timeout(900)
 def test_four_contestants_play_in_the_memory_of_two(tmp_path: Path) -> None:
     largest = max(needed(spec) for spec in line_up(tmp_path / "catalog.toml", gemmas=3)[-2:])
-    with loaded(tmp_path, gemmas=3, MEMORY=round(2.05e-9 * largest, 4)) as load, ThreadPoolExecutor(6) as visitors:
-        playing = [visitors.submit(load.plays, 4) for _ in range(3)] + [visitors.submit(load.leaves) for _ in range(3)]
-        while not all(one.done() for one in playing):
-            assert len(load.engines()) <= 2
-            time.sleep(0.1)
-        for one in playing:
-            one.result()
+    with loaded(tmp_path, gemmas=3, MEMORY=round(2.05e-9 * largest, 4)) as load:
+        with load.visited(load.plays, load.plays, load.plays, load.leaves):
+            deadline = time.monotonic() + PATIENCE
+            while load.server.log.count("makes room") < 5 and time.monotonic() < deadline:
+                assert len(load.engines()) <= 2
+                time.sleep(0.1)
         load.recovers(models=4)
-        assert load.server.log.count("makes room") > 1, load.server.log
+        assert load.server.log.count("makes room") >= 5, load.server.log
         pairs = {frozenset(pair) for pair in load.server.rows("select contestant_a, contestant_b from battle")}
         assert len(pairs) > 2
         failures = {failure for (failure,) in load.server.rows("select failure from turn where failure is not null")}

@@ -18,7 +18,7 @@ from models.pool import Patience, Pool
 from models.watched import Watched
 
 PATIENCE = 60.0
-QUICK = Patience(fetch_pause=0.05, longest_pause=0.1, failures=2)
+QUICK = Patience(check_pause=0.05, failures=2)
 
 
 class Server(ThreadingHTTPServer):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -9,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pools import PATIENCE, QUICK, Make, making, say, scripted, spec_of, until
+from pools import PATIENCE, QUICK, Make, load_fake, making, say, scripted, spec_of, until
 
 from models.catalog import ModelSpec, Weights
 from models.chat import Failed, Text
@@ -129,6 +130,22 @@ def test_a_model_that_can_never_be_used_is_not_tried_again(make: Make, tmp_path:
     assert pool.status()[0].reason == "Fake has no chat template; write one."
     pool._keepers[0].thread.join(PATIENCE)
     assert not pool._keepers[0].thread.is_alive()
+
+
+def test_a_process_that_can_not_be_started_is_tried_again(make: Make, tmp_path: Path) -> None:
+    tries: list[str] = []
+
+    def load(spec: ModelSpec, weights: Path | None, threads: int) -> Resident:
+        tries.append(spec.id)
+        if len(tries) < 3:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return load_fake(spec, weights, threads)
+
+    pool = make(spec_of("one", tmp_path), load=load, patience=replace(QUICK, longest_pause=0.5, first_pause=0.5))
+    pool.start()
+    until(pool, lambda: pool.status()[0].state == "failed")
+    assert pool.status()[0].reason == "One's process can't be started (Cannot allocate memory)."
+    assert pool.wait_ready(1, PATIENCE)
 
 
 def test_a_defect_in_the_pools_own_thread_is_shown(make: Make, tmp_path: Path) -> None:
