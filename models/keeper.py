@@ -150,9 +150,10 @@ class Keeper:
             self._await_turn()
             lived, reason = self._live_once(weights)
             self._register.check_open()
+            deaths = 0 if lived > self._patience.proven else deaths
             if not reason:
                 continue
-            deaths = 1 if lived > self._patience.proven else deaths + 1
+            deaths += 1
             self._fail(reason)
             if deaths > self._patience.restarts:
                 raise Refused(f"{reason} Given up after {deaths} times in a row.")
@@ -192,6 +193,7 @@ class Keeper:
             self._serve(model.wait_ready(self._patience.load))
             began = time.monotonic()
             model.wait_gone()
+            lived = time.monotonic() - began
         except LoadRefused as error:
             raise Refused(str(error)) from error
         except LoadFailed as error:
@@ -201,8 +203,8 @@ class Keeper:
         with self._register.change() as seating:
             if seating.phase(self._spec.id) == "leaving":
                 seating.enter(self._spec.id, "resting")
-                return 0.0, ""
-        return time.monotonic() - began, f"{self._spec.name}'s process ended ({model.ending})."
+                return lived, ""
+        return lived, f"{self._spec.name}'s process ended ({model.ending})."
 
     def _finds_room(self, need: Footprint) -> bool:
         with self._register.change() as seating:

@@ -154,6 +154,7 @@ def test_visitors_cancelled_at_any_moment_hold_nothing(house: House) -> None:
 # -- a real server, real weights, real HTTP ---------------------------------------------------------
 
 ARENA_PLACES = 3
+ON_LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds engines in /proc")
 STORY = "Tell me a long story about a horse."
 
 
@@ -256,6 +257,7 @@ def loaded(folder: Path, gemmas: int = 1, **settings: object) -> Iterator[Load]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@ON_LINUX
 def test_a_server_lives_on_when_engines_are_killed_and_visitors_leave_in_the_middle(tmp_path: Path) -> None:
     with loaded(tmp_path) as load:
         with load.visited(load.plays, load.plays, load.plays, load.leaves, load.leaves):
@@ -272,6 +274,7 @@ def test_a_server_lives_on_when_engines_are_killed_and_visitors_leave_in_the_mid
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@ON_LINUX
 def test_a_server_ends_an_engine_that_was_stopped_and_answers_others_meanwhile(tmp_path: Path) -> None:
     with loaded(tmp_path) as load:
         with load.visited(load.plays, load.plays):
@@ -286,6 +289,7 @@ def test_a_server_ends_an_engine_that_was_stopped_and_answers_others_meanwhile(t
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@ON_LINUX
 def test_four_contestants_play_in_the_memory_of_two(tmp_path: Path) -> None:
     largest = max(needed(spec) for spec in line_up(tmp_path / "catalog.toml", gemmas=3)[-2:])
     with loaded(tmp_path, gemmas=3, MEMORY=round(2.05e-9 * largest, 4)) as load:
