@@ -15,14 +15,15 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 VISITORS = 8
 PATIENCE = 600_000
-# Notes, four times a second, how much of both answers is to be seen, and whatever stands below them.
+# Notes, four times a second, how much of both answers is to be seen (0 before both have begun), and the hint.
 WATCH = """
 window.seen = [];
 setInterval(() => {
   const panes = [...document.querySelectorAll("#pane-a [data-testid=bot], #pane-b [data-testid=bot]")];
   const hint = document.querySelector("#hint");
-  window.seen.push([performance.now(), panes.map(p => p.innerText.length).reduce((a, b) => a + b, 0),
-                    hint ? hint.innerText : ""]);
+  const texts = panes.map(pane => pane.innerText.trim());
+  const size = texts.some(text => text.endsWith("…") && text.length < 40) ? 0 : texts.join("").length;
+  window.seen.push([performance.now(), size, hint ? hint.innerText : ""]);
 }, 250);
 """
 
