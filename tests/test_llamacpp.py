@@ -19,7 +19,7 @@ import pytest
 from models.catalog import ModelSpec, load_catalog
 from models.chat import Done, Event, Failed, Message, Request, Sampling, Text, stream_pair
 from models.fetch import fetch
-from models.local.worker import LoadFailed, WorkerModel
+from models.local.worker import LoadFailed, LoadRefused, WorkerModel
 from models.pool import Pool
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -190,9 +190,19 @@ def test_a_base_model_sees_questions_and_answers_only() -> None:
     assert "im_start" not in text
 
 
-def test_a_file_that_is_no_model_fails_to_load_with_a_reason(tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "junk.gguf").write_bytes(b"GGUF" + b"junk" * 1000)
     worker = WorkerModel(SPECS["smollm2-135m-instruct-q4"], tmp_path / "junk.gguf")
+    with pytest.raises(LoadRefused, match=r"^SmolLM2 135M Instruct: junk\.gguf is a GGUF file of .*catalogue\.$"):
+        worker.wait_ready(PATIENCE)
+
+
+def test_a_model_whose_end_is_missing_fails_to_load_with_a_reason(tmp_path: Path) -> None:
+    spec = SPECS["smollm2-135m-instruct-q4"]
+    assert spec.weights
+    with fetch(spec.weights, CACHE, lambda part: None).open("rb") as whole:
+        (tmp_path / "cut.gguf").write_bytes(whole.read(10_000_000))
+    worker = WorkerModel(spec, tmp_path / "cut.gguf")
     with pytest.raises(LoadFailed, match="could not be loaded"):
         worker.wait_ready(PATIENCE)
 

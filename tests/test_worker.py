@@ -356,7 +356,7 @@ def test_the_child_gets_its_threads_and_no_secrets(start: Start, monkeypatch: py
 def test_names_of_secrets_are_known() -> None:
     secrets = ["HF_TOKEN", "OPENAI_API_KEY", "ARENA_SECRET", "ARENA_DATABASE_URL", "DATABASE_URL", "PGPASSWORD"]
     kept = child_environment(dict.fromkeys([*secrets, "PATH", "CUDA_VISIBLE_DEVICES"], "x"))
-    assert set(kept) == {"PATH", "CUDA_VISIBLE_DEVICES", "PYTHONPATH"}
+    assert set(kept) == {"PATH", "CUDA_VISIBLE_DEVICES", "PYTHONPATH", "GOMP_SPINCOUNT"}
 
 
 ORPHAN = """

@@ -11,7 +11,7 @@ import xllamacpp
 
 from models.catalog import ModelSpec
 from models.chat import Done, Failed, FinishReason
-from models.local.engine import Footprint, Question
+from models.local.engine import Footprint, Question, Unusable
 from models.local.gguf import Shape, read_header
 from models.local.memory import available_memory
 from models.local.slots import Slot, Slots
@@ -30,12 +30,15 @@ class LlamaCppEngine:
 
     @staticmethod
     def needs(spec: ModelSpec, weights: Path | None, slots: int) -> Footprint:
-        """Estimated from the file's header; with the process itself, and every slot's context full.
-
-        Raises `ValueError` for a file that is no GGUF file.
-        """
+        """Estimated from the file's header: the process itself, its weights, every slot's context when it is full."""
         path = _file(weights)
-        size = Shape(read_header(path)).memory(path.stat().st_size, spec.context, slots, _batch(slots))
+        try:
+            shape = Shape(read_header(path))
+        except ValueError as error:
+            raise Unusable(
+                f"{spec.name}: {error}; name a language model's GGUF file in the catalogue."
+            ) from error
+        size = shape.memory(path.stat().st_size, spec.context, slots, _batch(slots))
         return Footprint("cpu", size, available_memory())
 
     def answer(self, question: Question, emit: Callable[[str], None], stopped: Callable[[], bool]) -> Done | Failed:
