@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from tiny_models import VOCABULARY, llama, torch
 
 from models.chat import Done, Failed, Sampling
 from models.local.answering import Answering
-from models.local.batch import Batch
+from models.local.batch import Batch, _Reading
 from models.local.sampler import Chance
 from models.local.timeline import Timeline
 from models.local.wording import Wording
@@ -47,6 +48,21 @@ def waits_at(number: int, go_on: threading.Event) -> Callable[[int], None]:
 
 def batch(forward: Any, layers: int = 0, prompt_tokens: int = 8) -> Batch:
     return Batch(forward, layers=layers, vocabulary=VOCABULARY, device=CPU, prompt_tokens=prompt_tokens)
+
+
+def through(model: Any) -> Callable[[Any, Timeline], Any]:
+    """A forward through a tiny model."""
+
+    def forward(tokens: Any, timeline: Timeline) -> Any:
+        query = tokens.shape[1]
+        said = model(
+            input_ids=tokens, attention_mask=timeline.mask(query, CPU), position_ids=timeline.positions(query, CPU),
+            past_key_values=timeline, logits_to_keep=1,
+        )  # fmt: skip
+        timeline.advance(query)
+        return said.logits[:, -1]
+
+    return forward
 
 
 @dataclass
@@ -101,16 +117,7 @@ def test_real_attention_gives_everyone_the_answer_of_plain_generate() -> None:
     model, rng = llama(), Random(3)
     prompts = [[rng.randrange(3, VOCABULARY) for _ in range(rng.randint(1, 40))] for _ in range(12)]
 
-    def forward(tokens: Any, timeline: Timeline) -> Any:
-        query = tokens.shape[1]
-        said = model(
-            input_ids=tokens, attention_mask=timeline.mask(query, CPU), position_ids=timeline.positions(query, CPU),
-            past_key_values=timeline, logits_to_keep=1,
-        )  # fmt: skip
-        timeline.advance(query)
-        return said.logits[:, -1]
-
-    at = batch(forward, layers=3, prompt_tokens=16)
+    at = batch(through(model), layers=3, prompt_tokens=16)
     told: dict[int, list[int]] = {}
 
     def ask(number: int) -> None:
@@ -226,6 +233,100 @@ def test_out_of_memory_fails_those_inside_and_the_next_one_is_answered(error: Ru
     assert isinstance(end, Failed)
     assert "out of memory" in end.detail
     assert Asked(at, [10], limit=5).wait() == Done("length", 5)
+
+
+@pytest.mark.parametrize(
+    ("place", "right"),
+    [
+        ("models.local.batch._Reading", _Reading),
+        ("models.local.timeline.Timeline.adopt", Timeline.adopt),
+        ("models.local.batch.Batch._hand_out", Batch._hand_out),
+    ],
+)
+def test_out_of_memory_while_newcomers_join_leaves_nobody_waiting(
+    place: str, right: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = batch(Arithmetic())
+    Asked(at, [10]).wait()
+    failing = [torch.OutOfMemoryError("no more")]
+
+    def once(*arguments: Any, **named: Any) -> Any:
+        if failing:
+            raise failing.pop()
+        return right(*arguments, **named)
+
+    monkeypatch.setattr(place, once)
+    end = Asked(at, [10]).wait()
+    assert isinstance(end, Failed)
+    assert "out of memory" in end.detail
+    assert Asked(at, [10]).wait() == Done("length", 5)
+
+
+def test_a_defect_in_one_answer_s_text_fails_that_answer_alone() -> None:
+    class Bent(Wording):
+        def take(self, token: int) -> str:
+            raise ValueError("bent")
+
+    at = batch(Arithmetic())
+    other = Asked(at, [10], limit=30)
+    chance = Chance(Sampling(temperature=0), 0, [5])
+    request = Answering([5], 9, frozenset(), chance, Bent(bytewise(), ()), lambda _text: None, lambda: False)
+    assert at.answer(request) == Failed("ValueError: bent")
+    assert other.wait() == Done("length", 30)
+
+
+def test_short_prompts_do_not_wait_for_the_end_of_a_long_one() -> None:
+    forward = Arithmetic()
+    hold = threading.Event()
+    forward.before = waits_at(2, hold)
+    at = batch(forward, prompt_tokens=8)
+    long = Asked(at, [7] * 400, limit=1)
+    while len(forward.calls) < 2:
+        threading.Event().wait(0.001)
+    short = Asked(at, [9], limit=1)
+    while not at._waiting:
+        threading.Event().wait(0.001)
+    hold.set()
+    assert short.wait() == Done("length", 1)
+    assert long.wait() == Done("length", 1)
+    assert forward.calls.index((1, 1)) < 6
+
+
+def test_leaving_while_a_group_is_read_harms_nobody_in_it() -> None:
+    hold, forward = threading.Event(), Arithmetic()
+    forward.before = waits_at(1, hold)
+    at = batch(forward, prompt_tokens=64)
+    first = Asked(at, [1], limit=3)
+    while not forward.calls:
+        threading.Event().wait(0.001)
+    group = [Asked(at, [number] * 5, limit=3) for number in range(20, 24)]
+    while len(at._waiting) < 4:
+        threading.Event().wait(0.001)
+    taken = at._gather
+
+    def gather_then_leave() -> None:
+        taken()
+        group[0].gone.set()
+
+    at._gather = gather_then_leave  # type: ignore[method-assign]
+    hold.set()
+    assert [one.wait() for one in group] == [Failed("cancelled"), *[Done("length", 3)] * 3]
+    assert first.wait() == Done("length", 3)
+
+
+def test_what_was_read_is_given_back_at_once() -> None:
+    """Not when Python happens to look for circles: on a GPU nobody would see that memory meanwhile."""
+    gc.disable()
+    try:
+        model = llama()
+        at = batch(through(model), layers=3, prompt_tokens=64)
+        for number in range(10):
+            Asked(at, [number + 3] * 30, limit=2).wait()
+        kept = [one for one in gc.get_objects() if type(one) is Timeline]
+        assert len(kept) > 5, "there is something to look at"
+        assert not any(layer.is_initialized for timeline in kept for layer in timeline.layers)
+    finally:
+        gc.enable()
 
 
 CRASH = """

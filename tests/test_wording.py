@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("tokenizers", reason="tokenizers isn't installed (make test TORCH=yes)")
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
 from models.local.wording import Wording
 
@@ -25,6 +25,25 @@ def bytewise() -> Tokenizer:
     return made
 
 
+def with_byte_fallback() -> Tokenizer:
+    """As Llama 2 and Gemma have them: words with a mark for the space, and every byte as a token of its own."""
+    words = ["<unk>", *(f"<0x{number:02X}>" for number in range(256)), "▁", "a", "b", "▁a", "▁ab", "é", "日"]
+    made = Tokenizer(
+        models.BPE(
+            vocab={word: number for number, word in enumerate(words)}, merges=[("▁", "a"), ("▁a", "b")],
+            unk_token="<unk>", byte_fallback=True,
+        )
+    )  # fmt: skip
+    made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    made.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    return made
+
+
+FALLBACK = with_byte_fallback()
+
+
 def told(tokenizer: Tokenizer, text: str, stops: tuple[str, ...] = ()) -> tuple[list[str], bool]:
     wording = Wording(tokenizer, stops)
     pieces = []
@@ -40,6 +59,26 @@ def told(tokenizer: Tokenizer, text: str, stops: tuple[str, ...] = ()) -> tuple[
 def test_the_pieces_are_the_text(text: str) -> None:
     text = text.replace("<end>", "")
     assert "".join(told(bytewise(), text)[0]) == text
+
+
+@given(st.text(alphabet="ab é日🦙\n", max_size=40))
+def test_words_and_bytes_together_are_the_text_too(text: str) -> None:
+    right = FALLBACK.decode(FALLBACK.encode(text).ids)
+    assert "".join(told(FALLBACK, text)[0]) == right
+
+
+@given(st.lists(st.integers(min_value=0, max_value=262), max_size=60))
+def test_whatever_bytes_a_model_says_nothing_breaks_and_no_word_is_lost(ids: list[int]) -> None:
+    wording = Wording(FALLBACK, ())
+    shown = "".join(wording.take(token) for token in ids) + wording.finish()
+    for word, token in (("é", 261), ("日", 262)):
+        assert FALLBACK.decode([token]) == word
+        assert shown.count(word) >= ids.count(token)
+
+
+def test_bytes_that_never_become_a_character_do_not_hold_the_answer_back() -> None:
+    wording = Wording(FALLBACK, ())
+    assert any(wording.take(1 + 0xF0) for _ in range(40))
 
 
 def test_no_half_character_is_ever_shown(tokenizer: Tokenizer) -> None:

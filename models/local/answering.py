@@ -39,6 +39,13 @@ class Answering:
         elif self.tokens >= self.limit:
             self._finish("length")
 
+    def take_safely(self, token: int) -> None:
+        """`take`; what goes wrong fails this answer, and not its neighbours."""
+        try:
+            self.take(token)
+        except Exception as error:
+            self.close(Failed(f"{type(error).__name__}: {error}"))
+
     def left(self) -> bool:
         """Whether nobody waits for this answer any more; it is closed then."""
         if self.end is None and self.stopped():

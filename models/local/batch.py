@@ -52,7 +52,9 @@ class Batch:
         self._prompt_tokens = prompt_tokens
         self._waiting: deque[Answering] = deque()
         self._arrived = threading.Condition()
-        self._reading: _Reading | None = None
+        self._timeline = Timeline(layers)
+        self._taken: list[Answering] = []
+        self._readings: deque[_Reading] = deque()
         self._running: list[Answering] = []
         self._last: torch.Tensor
         self._clear()
@@ -70,59 +72,66 @@ class Batch:
         try:
             with torch.inference_mode():
                 while True:
-                    self._one_round()
+                    if trouble := self._one_round():
+                        self._give_up(trouble)
         except BaseException:  # nobody knows what state this left: a new process begins anew
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(1)
 
-    def _one_round(self) -> None:
+    def _one_round(self) -> str:
+        """A piece of a prompt and a step; what went wrong, where it is a lack of memory."""
         try:
             self._gather()
-            if self._reading:
-                self._read(self._reading)
+            if self._readings:
+                self._read(self._readings.popleft())
             if self._running:
                 self._step()
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            self._give_up(f"out of memory: {str(error).splitlines()[0][:200]}")
+            return f"out of memory: {str(error).splitlines()[0][:200]}"
+        return ""
 
     def _gather(self) -> None:
-        """Form the next group of prompts; sleeps while there is nothing to do at all."""
+        """Take in who waits, in groups whose prompts are read together; sleeps while there is nothing to do at all."""
+        self._taken = [request for request in self._taken if request.end is None]
         with self._arrived:
-            while not (self._waiting or self._reading or self._running):
+            while not (self._waiting or self._readings or self._running):
                 self._arrived.wait()
-            self._waiting = deque(request for request in self._waiting if not request.left())
-            if self._reading:
-                return
-            group: list[Answering] = []
-            while self._waiting:
-                longest = max(len(request.prompt) for request in [*group, self._waiting[0]])
-                if group and longest * (len(group) + 1) > self._prompt_tokens:
-                    break  # the padded rectangle would take too long
-                group.append(self._waiting.popleft())
-        if group:
-            self._reading = _Reading(group, self._layers, self._device)
+            newcomers = [request for request in self._waiting if not request.left()]
+            self._waiting.clear()
+            self._taken += newcomers
+        while newcomers:
+            group, newcomers = self._group(newcomers)
+            self._readings.append(_Reading(group, self._layers, self._device))
+
+    def _group(self, requests: list[Answering]) -> tuple[list[Answering], list[Answering]]:
+        """The first of these whose prompts, padded to one length, are read at once, and the others."""
+        count, longest = 1, len(requests[0].prompt)
+        for request in requests[1:]:
+            longest = max(longest, len(request.prompt))
+            if longest * (count + 1) > self._prompt_tokens:
+                break
+            count += 1
+        return requests[:count], requests[count:]
 
     def _read(self, reading: _Reading) -> None:
-        """The next columns of the group's prompts; with the last ones the group begins to answer."""
-        began = time.perf_counter()
-        for request in [request for request in reading.requests if request.left()]:
-            reading.remove(request)
-        if not reading.requests:
-            self._reading = None
+        """The next columns of a group's prompts; with the last ones the group begins to answer."""
+        if all(request.left() for request in reading.requests):
             return
+        began = time.perf_counter()
         logits = self._forward(reading.next(self._prompt_tokens), reading.timeline)
-        if reading.complete:
-            self._reading = None
-            self._timeline.adopt(reading.timeline)
-            newcomers = Sampler([request.chance for request in reading.requests], self._vocabulary, self._device)
-            tokens = newcomers.draw(logits)
-            before = len(self._running)
-            self._running += reading.requests
-            self._sampler.join(newcomers)
-            self._hand_out(tokens, began, first=before)
+        if not reading.complete:
+            self._readings.append(reading)  # whoever else is read has a turn first
+            return
+        self._timeline.adopt(reading.timeline)
+        newcomers = Sampler([request.chance for request in reading.requests], self._vocabulary, self._device)
+        tokens = newcomers.draw(logits)
+        before = len(self._running)
+        self._running += reading.requests
+        self._sampler.join(newcomers)
+        self._hand_out(tokens, began, first=before)
 
     def _step(self) -> None:
         began = time.perf_counter()
@@ -137,7 +146,7 @@ class Batch:
         computed = time.perf_counter()
         for request, number in zip(self._running[first:], numbers, strict=True):
             if not request.left():
-                request.take(number)
+                request.take_safely(number)
         for row in reversed(range(len(self._running))):  # a removed row's place goes to one that was looked at
             if self._running[row].end is not None:
                 self._remove(row)
@@ -154,7 +163,7 @@ class Batch:
 
     def _give_up(self, why: str) -> None:
         """Fail whoever is in the batch; those that wait have their turn with the memory that is free now."""
-        for request in [*self._running, *(self._reading.requests if self._reading else [])]:
+        for request in self._taken:
             if request.end is None:
                 request.close(Failed(why))
         self._clear()
@@ -162,8 +171,10 @@ class Batch:
             torch.cuda.empty_cache()
 
     def _clear(self) -> None:
-        self._running, self._reading = [], None
-        self._timeline = Timeline(self._layers)
+        for timeline in (self._timeline, *(reading.timeline for reading in self._readings)):
+            timeline.clear()
+        self._taken, self._running = [], []
+        self._readings.clear()
         self._sampler = Sampler([], self._vocabulary, self._device)
         self._last = torch.zeros(0, dtype=torch.long, device=self._device)
 
@@ -188,14 +199,6 @@ class _Reading:
         """The next columns, `most` tokens over all rows at most (but one column at least)."""
         end = self.timeline.end
         return self._tokens[:, end : end + max(1, most // len(self.requests))]
-
-    def remove(self, request: Answering) -> None:
-        row = self.requests.index(request)
-        self.timeline.remove(row)
-        self._tokens[row] = self._tokens[-1]
-        self._tokens = self._tokens[:-1]
-        self.requests[row] = self.requests[-1]
-        self.requests.pop()
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

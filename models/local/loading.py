@@ -5,19 +5,22 @@ from __future__ import annotations
 import functools
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
-from models.catalog import ModelSpec
+from models.catalog import QUANTIZATIONS, ModelSpec
 from models.local.engine import Unusable
 from models.local.memory import available_memory
+from models.local.timeline import ROWS
 
 # Bytes a linear layer takes a weight: four bits with doubly quantized scales (QLoRA, Dettmers et al. 2023), or eight.
 _BYTES = {"nf4": 0.52, "int8": 1.01}
 _MADE_HERE = ("nf4", "int8", "none")
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
 
 
 @functools.cache
@@ -42,6 +45,7 @@ def read_config(spec: ModelSpec, folder: Path) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     except (ValueError, OSError) as error:
         raise Unusable(f"{spec.name}: its configuration can't be read ({_first_line(error)}).") from error
+    _check_positions(spec, config.get_text_config())
     kinds = set(getattr(config.get_text_config(), "layer_types", None) or ()) - {"full_attention", "sliding_attention"}
     if kinds:
         raise Unusable(
@@ -70,12 +74,31 @@ def load(spec: ModelSpec, folder: Path, config: PretrainedConfig) -> PreTrainedM
 
 
 def size(spec: ModelSpec, folder: Path, config: PretrainedConfig, slots: int) -> int:
-    """Bytes of the weights as they will be quantized, and of a cache in which every slot's context is full."""
+    """Bytes of the weights as they will be quantized, and of a cache in which every slot's context is full.
+
+    The batch makes room for rows in steps of `ROWS`, and one more is copied when it joins.
+    """
     text, width = config.get_text_config(), _dtype(spec, config).itemsize
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    cache = text.num_hidden_layers * heads * head * 2 * width * spec.context * slots
+    rows = -(-slots // ROWS) * ROWS + 1
+    cache = _numbers_a_token(text) * width * spec.context * rows
     return int(cache + sum(_weight(spec, name, entry, width) for name, entry in _tensors(folder)))
+
+
+def _numbers_a_token(text: PretrainedConfig) -> int:
+    """Of keys and values, in all layers."""
+    if hasattr(text, "qk_rope_head_dim"):  # DeepSeek's latent attention, unfolded
+        size = text.qk_nope_head_dim + text.qk_rope_head_dim + text.v_head_dim
+        return int(text.num_hidden_layers * text.num_attention_heads * size)
+    layers: Sequence[Any] = list(getattr(text, "per_layer_config", None) or [text] * text.num_hidden_layers)
+    return sum(2 * _heads(layer) * _head_size(layer) for layer in layers)
+
+
+def _heads(layer: Any) -> int:
+    return int(getattr(layer, "num_key_value_heads", None) or layer.num_attention_heads)
+
+
+def _head_size(layer: Any) -> int:
+    return int(getattr(layer, "head_dim", None) or layer.hidden_size // layer.num_attention_heads)
 
 
 def _weight(spec: ModelSpec, name: str, entry: dict[str, Any], width: int) -> float:
@@ -83,14 +106,14 @@ def _weight(spec: ModelSpec, name: str, entry: dict[str, Any], width: int) -> fl
     begin, end = entry["data_offsets"]
     if spec.quantization not in _MADE_HERE:
         return float(end - begin)
-    quantized = len(entry["shape"]) == 2 and "embed" not in name and "lm_head" not in name
+    quantized = len(entry["shape"]) == 2 and not any(part in name for part in ("embed", "wte", "wpe", "lm_head"))
     return numbers * (_BYTES.get(spec.quantization, width) if quantized else width)
 
 
 def _tensors(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     """Name, shape and place of every tensor, from the headers alone (https://github.com/huggingface/safetensors)."""
     found = []
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors")):
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             header = json.loads(file.read(length))
@@ -101,12 +124,18 @@ def _tensors(folder: Path) -> list[tuple[str, dict[str, Any]]]:
 def _made_here(spec: ModelSpec, config: PretrainedConfig) -> BitsAndBytesConfig | None:
     """What bitsandbytes is told; None where the weights stay, or are already, as they are."""
     already = _already(config)
+    if already and already != spec.quantization:
+        remedy = (
+            f'write quantization = "{already}" in the catalogue' if already in QUANTIZATIONS else "take another one"
+        )
+        raise Unusable(f"{spec.name}: the checkpoint is already quantized ({already}); {remedy}.")
     if already:
-        if already != spec.quantization:
-            raise Unusable(
-                f'{spec.name}: the checkpoint is already quantized; write quantization = "{already}" in the catalogue.'
-            )
         return None
+    if spec.quantization in _BYTES and any(getattr(config.get_text_config(), name, None) for name in _EXPERTS):
+        raise Unusable(
+            f'{spec.name}: bitsandbytes leaves the experts of a mixture as they are; write quantization = "none", '
+            "or take a checkpoint that is quantized already."
+        )
     if spec.quantization == "nf4":
         return BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True,
@@ -120,6 +149,22 @@ def _made_here(spec: ModelSpec, config: PretrainedConfig) -> BitsAndBytesConfig 
             f"{', '.join(_possible())}."
         )
     return None
+
+
+def _check_positions(spec: ModelSpec, text: PretrainedConfig) -> None:
+    """Some rotary embeddings depend on the longest request of a batch; neighbours must not change an answer."""
+    rope: dict[str, Any] = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None) or {}
+    for rules in [rope, *(rules for rules in rope.values() if isinstance(rules, dict))]:
+        limit = {
+            "longrope": rules.get("original_max_position_embeddings")
+            or getattr(text, "original_max_position_embeddings", None),
+            "dynamic": getattr(text, "max_position_embeddings", None),
+        }.get(str(rules.get("rope_type", rules.get("type", ""))))
+        if limit and spec.context > limit:
+            raise Unusable(
+                f"{spec.name}: beyond {limit} tokens its positions depend on the longest request in the batch; "
+                f"write context = {limit} or less in the catalogue."
+            )
 
 
 def _already(config: PretrainedConfig) -> str:

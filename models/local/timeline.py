@@ -15,7 +15,7 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 # Room is made in steps of these, so that rows are moved once in so many tokens or newcomers.
 COLUMNS = 256
-ROWS = 4
+ROWS = 4  # `models.local.loading.size` counts on it
 
 
 class Timeline(Cache):
@@ -64,13 +64,15 @@ class Timeline(Cache):
         self.end += query
 
     def adopt(self, other: Timeline) -> None:
-        """Take over the rows of `other` behind our own; the shorter of the two axes is moved to the other's end."""
+        """Take over the rows of `other` behind our own and empty it; the shorter axis is moved to the other's end."""
         width = max(self.end - self.first, other.end - other.first)
         end = max(self.end, width)
         if self._room < self.rows + other.rows or self._columns < end + 1 or end != self.end:
-            self._place(self.rows + other.rows, width + 1, width)
+            rows = -(-(self.rows + other.rows) // ROWS) * ROWS
+            self._place(rows, width + 1, width)
         for ours, theirs in zip(self.layers, other.layers, strict=True):
             ours.take(theirs, self.rows)
+            theirs.reset()  # now, not when Python finds the circle of cache and layers
         self.begins += [begin + self.end - other.end for begin in other.begins]
 
     def remove(self, row: int) -> None:
@@ -81,14 +83,19 @@ class Timeline(Cache):
                 layer.copy_row(last, row, self.begins[last], self.end)
             self.begins[row] = self.begins[last]
         self.begins.pop()
-        if not self.begins:  # the axis may begin anew, and an idle model holds no cache
-            self.end = self._columns = self._room = 0
-            for layer in self.layers:
-                layer.reset()
+        if not self.begins:
+            self.clear()
+
+    def clear(self) -> None:
+        """Begin the axis anew and give back the memory: an idle model holds no cache."""
+        self.begins = []
+        self.end = self._columns = self._room = 0
+        for layer in self.layers:
+            layer.reset()
 
     def _place(self, rows: int, columns: int, end: int) -> None:
         """Move everything into room for at least `rows` × `columns`, so that it ends at column `end`."""
-        rows, columns = -(-rows // ROWS) * ROWS, -(-columns // COLUMNS) * COLUMNS
+        columns = -(-columns // COLUMNS) * COLUMNS
         first, width = self.first, self.end - self.first
         for layer in self.layers:
             layer.move(rows, columns, slice(first, self.end), slice(end - width, end))
@@ -140,6 +147,8 @@ class _Layer(CacheLayerMixin):
 
     def take(self, other: _Layer, row: int) -> None:
         """Copy the rows of `other` behind `row` rows of ours, to the same end."""
+        if not other.is_initialized:
+            return  # a layer that uses the keys and values of another one
         if not self.is_initialized:
             self.lazy_initialization(other.keys, other.values)
         first, end = other._timeline.first, other._timeline.end
@@ -149,8 +158,9 @@ class _Layer(CacheLayerMixin):
         self.values[row : row + count, :, columns] = other.values[:count, :, first:end]
 
     def copy_row(self, source: int, target: int, first: int, end: int) -> None:
-        self.keys[target, :, first:end] = self.keys[source, :, first:end]
-        self.values[target, :, first:end] = self.values[source, :, first:end]
+        if self.is_initialized:
+            self.keys[target, :, first:end] = self.keys[source, :, first:end]
+            self.values[target, :, first:end] = self.values[source, :, first:end]
 
     def reset(self) -> None:
         self.keys = self.values = None

@@ -67,7 +67,7 @@ class TransformersEngine:
         prompt = self._words.prompt(question.messages)
         room = self._context - len(prompt)
         if room < 1:
-            return Failed(f"the prompt has {len(prompt)} tokens, the context holds {self._context}")
+            return Failed(f"the prompt has {len(prompt)} tokens, the context holds {self._context}", fault=False)
         request = Answering(
             prompt=prompt,
             limit=min(question.sampling.max_tokens, room),
@@ -98,10 +98,16 @@ class _Words:
     """The tokenizer and the prompt template of one contestant. Raises `Unusable` where one is missing."""
 
     def __init__(self, spec: ModelSpec, folder: Path) -> None:
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        self._template = spec.prompt_template or self._tokenizer.chat_template
-        if not self._template:
-            raise Unusable(f"{spec.name} has no chat template; write a prompt_template in its catalogue entry.")
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        except (ValueError, OSError) as error:
+            raise Unusable(f"{spec.name}: its tokenizer can't be read ({str(error).splitlines()[0][:200]}).") from error
+        try:
+            self._template = spec.prompt_template or self._tokenizer.get_chat_template()
+        except ValueError as error:
+            raise Unusable(
+                f"{spec.name} has no chat template; write a prompt_template in its catalogue entry."
+            ) from error
         backend = getattr(self._tokenizer, "backend_tokenizer", None)
         if not isinstance(backend, Tokenizer):
             raise Unusable(f"{spec.name} has no tokenizer.json; save its tokenizer anew with transformers.")
