@@ -135,6 +135,11 @@ class Settings(BaseSettings):
             others = [os.environ[name]] if os.environ.get(name) else []
             os.environ[name] = ",".join([*others, "localhost", "127.0.0.1", self.listen])
 
+    def choose_devices(self) -> None:
+        """Let the engines' processes see the GPUs that are counted, wherever the setting was written."""
+        if self.visible_devices is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = self.visible_devices
+
     def voter_secret(self) -> bytes:
         """The key that signs cookies and makes pseudonyms; made at the first start and kept readable by us alone.
 

@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from models.chat import Sampling
 
@@ -27,6 +37,25 @@ DEFAULT_CATALOG = Path(__file__).with_name("catalog.toml")
 
 class CatalogError(Exception):
     """The catalogue can't be used; the message names the file, the entry and the remedy."""
+
+
+def _like(pattern: str, words: str) -> AfterValidator:
+    """A text that matches the whole pattern, or an error of these words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"'{text}' {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _has_port(url: str) -> str:
+    try:
+        _ = urlsplit(url).port
+    except ValueError as error:
+        raise ValueError(f"'{url}' has no port that can be") from error
+    return url
 
 
 class _Entry(BaseModel):
@@ -81,8 +110,8 @@ class HubCheckpoint(_Entry):
     """A repository of safetensors on the Hugging Face Hub, pinned: a branch may change under a contestant."""
 
     kind: Literal["hub"]
-    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+    id: Annotated[str, _like(r"[\w.-]+/[\w.-]+", "is no repository (OWNER/NAME)")]
+    revision: Annotated[str, _like(r"[0-9a-f]{40}", "is not a commit's 40 hexadecimal digits; a branch may change")]
 
 
 class FolderCheckpoint(_Entry):
@@ -93,7 +122,7 @@ class FolderCheckpoint(_Entry):
 
     kind: Literal["folder"]
     path: str
-    digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    digest: Annotated[str, _like(r"[0-9a-f]{64}", "is no digest; `python -m arena digest FOLDER` prints it")]
 
 
 Checkpoint = Annotated[HubCheckpoint | FolderCheckpoint, Field(discriminator="kind")]
@@ -106,9 +135,20 @@ class Endpoint(_Entry):
     `reported` is the name the server may answer with, where that is another one.
     """
 
-    url: str = Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#@]*)?$")
+    url: Annotated[
+        str,
+        _like(r"https?://[^\s/@?#]+(/[^\s?#@]*)?", "is no address such as http://HOST:PORT/v1"),
+        AfterValidator(_has_port),
+    ]
     model: str = Field(min_length=1)
-    key: str = Field(default="", pattern=r"^([A-Z][A-Z0-9_]*)?$")
+    # Variables of such names are kept from engines' processes.
+    key: Annotated[
+        str,
+        _like(
+            r"([A-Z][A-Z0-9_]*_)?(KEY|TOKEN|SECRET|PASSWORD)|",
+            "is no variable's name that ends in _KEY, _TOKEN, _SECRET or _PASSWORD",
+        ),
+    ] = ""
     reported: str = ""
 
 
@@ -138,6 +178,15 @@ class ModelSpec(_Entry):
     endpoint: Endpoint | None = None
     script: dict[str, object] = Field(default_factory=dict)
     sampling: SamplingEntry = SamplingEntry()
+
+    @field_validator("script")
+    @classmethod
+    def _is_plain(cls, script: dict[str, object]) -> dict[str, object]:
+        try:
+            json.dumps(script)
+        except TypeError as error:
+            raise ValueError("holds something else than texts, numbers, truths, lists and tables") from error
+        return script
 
     @model_validator(mode="after")
     def _is_whole(self) -> ModelSpec:
@@ -217,9 +266,14 @@ def _read_entry(path: Path, number: int, entry: object) -> ModelSpec:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
+        known = first.get("ctx", {}).get("expected_tags", "'hub' or 'folder'")
+        untold = first["type"].startswith("union_tag")
+        what = f"needs a kind, one of {known}" if untold else first["msg"].removeprefix("Value error, ")
         raise CatalogError(f"The catalogue {path}, model {name}: {field + ': ' if field else ''}{what}.") from error
-    return _anchor_folders(spec, path.parent)
+    try:
+        return _anchor_folders(spec, path.parent)
+    except RuntimeError as error:  # nobody of that name has a home
+        raise CatalogError(f"The catalogue {path}, model {name}: {error}; write the folder's whole path.") from error
 
 
 def _anchor_folders(spec: ModelSpec, folder: Path) -> ModelSpec:

@@ -68,6 +68,51 @@ def test_a_bad_catalogue_says_what_is_wrong(tmp_path: Path, text: str, words: st
         load_catalog(write(tmp_path, text))
 
 
+def other(engine: str, part: str, quantization: str = "none") -> str:
+    """A catalogue whose second model has another engine, with `part` as the rest of its entry."""
+    first, second = ENTRY.format(id="one", name="One"), ENTRY.format(id="two", name="Two")
+    second = second.replace('engine = "scripted"', f'engine = "{engine}"')
+    lines = [f'quantization = "{quantization}"' if "quantization" in line else line for line in second.splitlines()]
+    return first + "\n".join([*lines, part])
+
+
+HUB = 'checkpoint = {{ kind = "hub", id = "a/b", revision = "{}" }}'
+URL = 'endpoint = {{ url = "{}", model = "m", key = "{}" }}'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (other("transformers", ""), r"engine transformers needs \[model.checkpoint\]"),
+        (other("llamacpp", HUB.format("0" * 40)), r"engine llamacpp needs \[model.weights\]"),
+        (
+            other("transformers", HUB.format("main")),
+            "'main' is not a commit's 40 hexadecimal digits; a branch may change",
+        ),
+        (other("transformers", HUB.format("0" * 40), "q7"), "quantization 'q7' is unknown .* one of nf4, int8, none"),
+        (other("transformers", 'checkpoint = { id = "a/b" }'), "checkpoint: needs a kind, one of 'hub' or 'folder'"),
+        (other("transformers", 'checkpoint = { kind = "ftp" }'), "checkpoint: needs a kind, one of 'hub', 'folder'"),
+        (other("transformers", 'checkpoint = { kind = "folder", path = "x", digest = "1" }'), "arena digest FOLDER"),
+        (
+            other("transformers", f'checkpoint = {{ kind = "folder", path = "~nobody-9/x", digest = "{"0" * 64}" }}'),
+            "model two: .*; write the folder's whole path",
+        ),
+        (other("endpoint", ""), r"engine endpoint needs \[model.endpoint\]"),
+        (other("endpoint", URL.format("ftp://x", "")), "'ftp://x' is no address such as http://HOST:PORT/v1"),
+        (other("endpoint", URL.format("http://user:pass@x/v1", "")), "is no address"),
+        (other("endpoint", URL.format("http://x:99999999/v1", "")), "has no port that can be"),
+        (other("endpoint", URL.format("http://x/v1", "sk-123")), "ends in _KEY, _TOKEN, _SECRET or _PASSWORD"),
+        (other("endpoint", URL.format("http://x/v1", "VLLM_PASS")), "ends in _KEY"),
+        (other("mystery", ""), "engine: Input should be 'llamacpp', 'transformers', 'endpoint' or 'scripted'"),
+        (two("script = { at = 2026-01-01 }"), "script: holds something else"),
+    ],
+)
+def test_a_bad_engine_s_entry_is_named_in_one_sentence(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(CatalogError, match=words) as raised:
+        load_catalog(write(tmp_path, text))
+    assert "\n" not in str(raised.value)
+
+
 WEIGHTS = """
 [model.weights]
 file = "{file}"

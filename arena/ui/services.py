@@ -58,6 +58,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
     Raises `CatalogError`, `DatabaseProblem` or `SettingsError`, each in one sentence for the admin.
     """
     specs = load_catalog(settings.catalog)
+    settings.choose_devices()
     voters = Voters(settings.voter_secret())
     with ExitStack() as stack:
         stack.enter_context(writer_lock(settings.database))
