@@ -67,13 +67,12 @@ def test_words_and_bytes_together_are_the_text_too(text: str) -> None:
     assert "".join(told(FALLBACK, text)[0]) == right
 
 
-@given(st.lists(st.integers(min_value=0, max_value=262), max_size=60))
+@given(st.lists(st.integers(min_value=0, max_value=FALLBACK.get_vocab_size() - 1), max_size=60))
 def test_whatever_bytes_a_model_says_nothing_breaks_and_no_word_is_lost(ids: list[int]) -> None:
     wording = Wording(FALLBACK, ())
     shown = "".join(wording.take(token) for token in ids) + wording.finish()
-    for word, token in (("é", 261), ("日", 262)):
-        assert FALLBACK.decode([token]) == word
-        assert shown.count(word) >= ids.count(token)
+    for word in "é日":
+        assert shown.count(word) >= ids.count(FALLBACK.token_to_id(word))
 
 
 def test_bytes_that_never_become_a_character_do_not_hold_the_answer_back() -> None:
