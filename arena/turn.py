@@ -14,7 +14,7 @@ from typing import Protocol
 from arena.pacing import TICK_SECONDS, Answer, Frame, pace
 from arena.view import Exchange, View, read_view
 from db import queries
-from db.session import Database
+from db.session import Database, DatabaseProblem
 from db.tables import Battle, Turn
 from models.catalog import ModelSpec
 from models.chat import ChatModel, Done, Message, Request, Side, stream_pair
@@ -186,7 +186,22 @@ class Turns:
         else:
             work = self._db.submit(lambda session: queries.stop_turn(session, key, a, b, now))
         # However often the visitor's task is cancelled: the row is written.
-        await asyncio.shield(asyncio.wrap_future(work))
+        await asyncio.shield(self._stored(work, key, now))
+
+    async def _stored(self, work: Future[None], key: tuple[str, int, int], now: datetime) -> None:
+        """Wait for the turn's end. Where the row can't hold it, void the battle: nothing else would ever end it.
+
+        Raises `DatabaseProblem` where the storage takes nothing.
+        """
+        try:
+            await asyncio.shield(asyncio.wrap_future(work))
+        except DatabaseProblem:
+            raise
+        except Exception as error:
+            log.exception("battle %s is void: its turn can't be stored", key[0])
+            failure, nothing = f"the turn can't be stored ({type(error).__name__})", queries.Side("", None, None)
+            void = self._db.submit(lambda session: queries.fail_turn(session, key, nothing, nothing, now, failure))
+            await asyncio.shield(asyncio.wrap_future(void))
 
     def view(self, battle_id: str, voter: str) -> View:
         """The battle as its committed rows say. Raises `Refused` for another's battle."""

@@ -43,6 +43,7 @@ class Totals:
         self.joules = _Sum()
         self.firsts = array("d")
         self._metered_tokens = 0
+        self._metered_joules = 0.0
         self._later_tokens = 0
         self._later_seconds = 0.0
         for answer in answers:
@@ -54,8 +55,9 @@ class Totals:
         self.prompt_tokens.add(took.prompt_tokens)
         self.tokens.add(took.tokens)
         self.joules.add(took.joules)
-        if took.joules is not None:
-            self._metered_tokens += took.tokens or 0
+        if took.joules is not None and took.tokens is not None:
+            self._metered_joules += took.joules
+            self._metered_tokens += took.tokens
         if took.first_token_seconds is None:
             return
         self.firsts.append(took.first_token_seconds)
@@ -85,8 +87,8 @@ class Totals:
 
     @property
     def joules_per_1000_tokens(self) -> float | None:
-        """1000 Σ joules / Σ tokens, over the answers whose joules are known."""
-        return 1000 * self.joules.total / self._metered_tokens if self._metered_tokens else None
+        """1000 Σ joules / Σ tokens, over the answers whose joules and tokens are known."""
+        return 1000 * self._metered_joules / self._metered_tokens if self._metered_tokens else None
 
 
 class _Sum:
@@ -118,7 +120,7 @@ def usage_of(answers: Iterable[Took]) -> Usage:
         prompt_tokens=None if prompt_tokens is None else int(prompt_tokens),
         tokens=None if tokens is None else int(tokens),
         first_token_seconds=totals.first_token_seconds if timed else None,
-        tokens_per_second=totals.tokens_per_second if timed else None,
+        tokens_per_second=totals.tokens_per_second if timed and tokens is not None else None,
         joules=whole(totals.joules),
         cut=totals.cut > 0,
     )

@@ -7,6 +7,7 @@ yield `Text` pieces and end with exactly one `Done` or `Failed`. Nothing heavy i
 from __future__ import annotations
 
 import asyncio
+import codecs
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -50,13 +51,13 @@ class Text:
 class Done:
     """The answer is complete; what it took comes with it, where it is known.
 
-    `tokens` were generated after `prompt_tokens` were read. `first_token_seconds` and `seconds` run from
-    the asking to the first text and to the end, waiting included; `joules` are this answer's share of what
-    the GPU used. Two answers that say the same are equal, however long they took.
+    `tokens` were generated (None: nobody counted them) after `prompt_tokens` were read. `first_token_seconds`
+    and `seconds` run from the asking to the first text and to the end, waiting included; `joules` are this
+    answer's share of what the GPU used. Two answers that say the same are equal, however long they took.
     """
 
     reason: FinishReason
-    tokens: int
+    tokens: int | None
     prompt_tokens: int | None = field(default=None, compare=False)
     first_token_seconds: float | None = field(default=None, compare=False)
     seconds: float | None = field(default=None, compare=False)
@@ -65,9 +66,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """The answer will not be completed. `detail` is for the log, never for a visitor."""
+    """The answer will not be completed. `detail` is for the log, never for a visitor.
+
+    `fault` is False where it is no reason to look after the model: the question was too long for it, or its
+    process has ended, which is noticed anyhow.
+    """
 
     detail: str
+    fault: bool = field(default=True, compare=False)
 
 
 Event = Text | Done | Failed
@@ -103,13 +109,32 @@ class Request:
     max_chars: int = 100_000
 
 
+class _Storable:
+    """Pieces of a text as a database can hold them: no lone surrogates, no NUL (PostgreSQL refuses it)."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-16-le")("replace")
+
+    def take(self, piece: str, *, last: bool = False) -> str:
+        """The piece with U+FFFD for what can't be stored; half a character at its end waits for the other half."""
+        # JSON may escape the halves of one character in two events; as UTF-16 they are a pair again.
+        text = self._decoder.decode(piece.encode("utf-16-le", "surrogatepass"), last)
+        return text.replace("\0", "\ufffd")
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD in place of each lone surrogate and NUL."""
+    return _Storable().take(text, last=True)
+
+
 async def answer(request: Request) -> AsyncGenerator[Event, None]:
     """Stream one answer within its limit of characters, its `Done` stamped with the time it took.
 
-    Always ends with one `Done` or `Failed`: a defect in an engine fails the answer and nothing else.
+    Texts and details come as they can be stored; see `storable`. Always ends with one `Done` or `Failed`:
+    a defect in an engine fails the answer and nothing else.
     """
     clock = asyncio.get_running_loop().time
-    asked, first, chars, pieces = clock(), None, 0, 0
+    asked, first, left, pieces = clock(), None, request.max_chars, _Storable()
     stream = request.model.stream(request.messages, request.sampling, request.seed, request.conversation)
     end: Done | Failed = Failed("the stream ended without saying so")
     try:
@@ -119,16 +144,20 @@ async def answer(request: Request) -> AsyncGenerator[Event, None]:
                     end = event
                     break
                 first = clock() - asked if first is None else first
-                yield Text(event.text[: request.max_chars - chars])
-                chars, pieces = chars + len(event.text), pieces + 1
-                if chars >= request.max_chars:
-                    end = Done("length", pieces)
+                if text := pieces.take(event.text)[:left]:
+                    yield Text(text)
+                left -= len(text)
+                if not left:
+                    end = Done("length", None)
                     break
     except Exception as error:
         end = Failed(f"{type(error).__name__}: {error}")
+    if half := pieces.take("", last=True)[:left]:
+        yield Text(half)
     if isinstance(end, Done):
-        end = replace(end, first_token_seconds=first, seconds=clock() - asked)
-    yield end
+        yield replace(end, first_token_seconds=first, seconds=clock() - asked)
+    else:
+        yield replace(end, detail=storable(end.detail))
 
 
 async def stream_pair(a: Request, b: Request) -> AsyncGenerator[tuple[Side, Event], None]:

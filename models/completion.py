@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, NonNegativeInt, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from models.catalog import Endpoint
 from models.chat import Done, Message, Sampling
@@ -14,6 +15,7 @@ from models.chat import Done, Message, Sampling
 _NAME = re.compile(
     r"(?P<name>.+?)(?:[-:@](?P<version>latest|main|(?:preview|exp)(?:-[\d-]+)?|\d{3,}[\d-]*|[0-9a-f]{40}))?"
 )
+_Count = Annotated[int, Field(ge=0, le=2**31 - 1)]  # what every database's integer holds
 # Fields of a request that a server may do without: the answer is the same, only less is known of it.
 _SPARE = ("stream_options", "seed")
 
@@ -42,8 +44,8 @@ class _Choice(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: NonNegativeInt | None = None
-    completion_tokens: NonNegativeInt | None = None
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
 
 
 class _Listed(BaseModel):
@@ -159,8 +161,8 @@ class Completion:
         """What the answer took, once the stream is over. Raises `Unusable` where it did not come to its end."""
         match self._reason:
             case "stop" | "length" as reason:
-                tokens = self._usage.completion_tokens
-                return Done(reason, self.pieces if tokens is None else tokens, self._usage.prompt_tokens)
+                # Pieces are no tokens: a server may send hundreds in one.
+                return Done(reason, self._usage.completion_tokens, self._usage.prompt_tokens)
             case "":
                 raise Unusable("the answer was cut off: the stream ended without a finish reason")
             case "content_filter":

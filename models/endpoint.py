@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from models.catalog import ModelSpec
-from models.chat import Done, Event, Failed, Message, Sampling, Text
+from models.chat import Done, Event, Failed, Message, Sampling, Text, storable
 from models.completion import Completion, Unusable, request_body, same_model
 
 if TYPE_CHECKING:
@@ -212,4 +212,4 @@ class EndpointModel:
 
     def _sentence(self, trouble: str) -> str:
         """Who, where, what is wrong: for the log and the admin."""
-        return self._key.hide(f"{self.spec.name} at {self._endpoint.url}: {trouble}")[:LONGEST_SENTENCE]
+        return storable(self._key.hide(f"{self.spec.name} at {self._endpoint.url}: {trouble}"))[:LONGEST_SENTENCE]

@@ -126,6 +126,7 @@ class Server:
     async def _dress(self, request: httpx2.Request) -> None:
         for name in set(request.headers) - HEADERS:
             del request.headers[name]
+        request.headers["accept-encoding"] = "identity"
         if self._key:
             request.headers["authorization"] = f"Bearer {self._key}"
 
@@ -134,6 +135,8 @@ class Server:
         match error:
             case APIStatusError():
                 return self._refusal(error)
+            case APIConnectionError(__cause__=Unusable() as ours):  # from `_bound`, wrapped by the library
+                return ours
             case APITimeoutError():
                 return Unusable("no connection came about in time; is it running at this address?", 0)
             case APIConnectionError():
@@ -181,6 +184,10 @@ def _seconds(retry_after: str) -> float:
 
 
 async def _bound(response: httpx2.Response) -> None:
+    # A few compressed bytes may stand for gigabytes. Which form it is stays unsaid: the library would log it.
+    encodings = response.headers.get("content-encoding", "").lower().split(",")
+    if {encoding.strip() for encoding in encodings} - {"", "identity"}:
+        raise Unusable("it compresses what it sends, unasked; switch that off there, or in the proxy in front of it")
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Bounded(response.stream)
 

@@ -3,9 +3,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
 
 from models.catalog import ModelSpec
-from models.chat import ChatModel, Done, Event, Failed, Message, Request, Sampling, Side, Text, stream_pair
+from models.chat import ChatModel, Done, Event, Failed, Message, Request, Sampling, Side, Text, answer, stream_pair
 from models.scripted import ScriptedModel
 
 
@@ -72,6 +75,64 @@ def test_one_sides_failure_leaves_the_other_alone() -> None:
 def test_a_defect_in_an_engine_fails_its_side_and_never_hangs_the_pair() -> None:
     events = pair(Odd(ValueError("bent")), scripted())
     assert ("a", Failed("ValueError: bent")) in events
+
+
+class Saying:
+    """A model that says these pieces and ends so."""
+
+    def __init__(self, *pieces: str, end: Done | Failed) -> None:
+        self.pieces = pieces
+        self.end = end
+
+    async def stream(
+        self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
+    ) -> AsyncGenerator[Event, None]:
+        for piece in self.pieces:
+            yield Text(piece)
+        yield self.end
+
+    def close(self) -> None: ...
+
+
+def answered(model: ChatModel, max_chars: int = 100) -> tuple[str, Event]:
+    async def collect() -> list[Event]:
+        return [event async for event in answer(replace(ask(model), max_chars=max_chars))]
+
+    *texts, end = asyncio.run(collect())
+    return "".join(event.text for event in texts if isinstance(event, Text)), end
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (("plain ", "text"), "plain text"),
+        (("散", "射 😀"), "散射 😀"),
+        (("a\ud83d", "\ude00b"), "a😀b"),
+        (("\ud83d", "", "\ude00"), "😀"),
+        (("\ud83d\ude00",), "😀"),
+        (("a\ud83d",), "a\ufffd"),
+        (("\ude00b",), "\ufffdb"),
+        (("\ude00\ud83d",), "\ufffd\ufffd"),
+        (("\ud83d", "b"), "\ufffdb"),
+        (("\ud83d", "\ud83d", "\ude00"), "\ufffd😀"),
+        (("a\0b", "\0"), "a\ufffdb\ufffd"),
+    ],
+)
+@pytest.mark.parametrize("end", [Done("stop", 3), Failed("bent")])
+def test_a_text_comes_as_a_database_can_hold_it(pieces: tuple[str, ...], text: str, end: Done | Failed) -> None:
+    assert answered(Saying(*pieces, end=end)) == (text, end)
+
+
+def test_what_is_said_of_a_failure_comes_as_a_database_can_hold_it() -> None:
+    assert answered(Saying(end=Failed("no \ud83d, no \0"))) == ("", Failed("no \ufffd, no \ufffd"))
+    assert answered(Odd(ValueError("\ude00"))) == ("x", Failed("ValueError: \ufffd"))
+
+
+def test_of_an_answer_that_is_cut_nobody_knows_how_many_tokens_it_took() -> None:
+    model = Saying("abc", "de\ud83d", "\ude00fg", end=Done("stop", 9))
+    assert answered(model, 4) == ("abcd", Done("length", None))
+    assert answered(model, 6) == ("abcde😀", Done("length", None))
+    assert answered(model, 9) == ("abcde😀fg", Done("stop", 9))
 
 
 def test_a_stream_that_ends_without_a_word_counts_as_failed() -> None:

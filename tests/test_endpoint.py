@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import logging
 import re
 import subprocess
@@ -104,10 +106,10 @@ def test_an_answer_arrives_in_pieces_with_what_it_took() -> None:
     assert got[-1].prompt_tokens == 7
 
 
-def test_without_a_count_of_tokens_the_pieces_are_counted() -> None:
+def test_how_many_tokens_an_answer_took_is_not_guessed_from_its_pieces() -> None:
     with Stub([says("a", "b", finish="length")]) as stub:
         got = ask(endpoint(stub))
-    assert got[-1] == Done("length", 2)
+    assert got[-1] == Done("length", None)
     assert isinstance(got[-1], Done)
     assert got[-1].prompt_tokens is None
 
@@ -127,7 +129,8 @@ def test_what_is_asked_is_the_contestants_sampling_and_nothing_else() -> None:
         "seed": 11,
     }
     assert asked.headers["authorization"] == f"Bearer {KEY}"
-    assert asked.headers.keys() <= {*endpoint_client.HEADERS, "authorization"}
+    assert asked.headers.keys() <= {*endpoint_client.HEADERS, "authorization", "accept-encoding"}
+    assert asked.headers["accept-encoding"] == "identity"
 
 
 def test_filters_of_open_engines_and_stop_strings_are_asked_for_where_they_are_switched_on() -> None:
@@ -145,7 +148,7 @@ def test_variables_of_the_library_reach_no_server(monkeypatch: pytest.MonkeyPatc
     with Stub([says("ok")]) as stub:
         model = EndpointModel(spec(stub.url, key=""), "", timeouts=PATIENT)
         model.check()
-        assert ask(model)[-1] == Done("stop", 1)
+        assert ask(model)[-1] == Done("stop", None)
     assert len(stub.asked) == 2
     assert [asked for asked in stub.asked if "foreign" in str(asked.headers) or "authorization" in asked.headers] == []
 
@@ -171,7 +174,7 @@ def test_what_both_fields_say_is_said_once() -> None:
 )
 def test_an_answer_that_gave_its_reason_is_whole_whatever_follows(then: Reply) -> None:
     with Stub([events(event("all"), event(finish="stop"), then=then)]) as stub:
-        assert ask(endpoint(stub, replace(PATIENT, between_tokens=600))) == [Text("all"), Done("stop", 1)]
+        assert ask(endpoint(stub, replace(PATIENT, between_tokens=600))) == [Text("all"), Done("stop", None)]
 
 
 def test_of_several_choices_the_first_is_the_answer() -> None:
@@ -179,7 +182,7 @@ def test_of_several_choices_the_first_is_the_answer() -> None:
     both = event("Ray", "stop")
     both["choices"] = [other, both["choices"][0]]  # type: ignore[index]
     with Stub([events(both)]) as stub:
-        assert ask(endpoint(stub)) == [Text("Ray"), Done("stop", 1)]
+        assert ask(endpoint(stub)) == [Text("Ray"), Done("stop", None)]
 
 
 def test_the_same_model_answers_in_any_event_loop_and_many_at_once() -> None:
@@ -189,7 +192,7 @@ def test_the_same_model_answers_in_any_event_loop_and_many_at_once() -> None:
 
         async def eight() -> None:
             for got in await asyncio.gather(*(collect(model) for _ in range(8))):
-                if got != [Text("Ray"), Text("leigh"), Done("stop", 2)]:
+                if got != [Text("Ray"), Text("leigh"), Done("stop", None)]:
                     failed.append(got)
 
         threads = [threading.Thread(target=lambda: asyncio.run(eight())) for _ in range(3)]
@@ -197,7 +200,7 @@ def test_the_same_model_answers_in_any_event_loop_and_many_at_once() -> None:
             thread.start()
         for thread in threads:
             thread.join(60)
-        assert ask(model)[-1] == Done("stop", 2)
+        assert ask(model)[-1] == Done("stop", None)
     assert failed == []
     assert len(stub.questions) == 25
 
@@ -244,7 +247,7 @@ def test_a_server_that_knows_no_such_field_is_asked_without_it_and_that_is_remem
 ) -> None:
     with Stub([knows_no(field, message)]) as stub:
         model = endpoint(stub)
-        assert [ask(model)[-1] for _ in range(2)] == [Done("stop", 1), Done("stop", 1)]
+        assert [ask(model)[-1] for _ in range(2)] == [Done("stop", None), Done("stop", None)]
     assert [field in asked.body for asked in stub.questions] == [True, False, False]
     if instead:
         assert [asked.body.get(instead) for asked in stub.questions] == [None, 9, 9]
@@ -312,6 +315,8 @@ FAULTS: dict[str, tuple[Reply, str, str]] = {
     "parts for a text": (events(event([{"type": "text"}])), "", "choices.0.delta.content"),  # type: ignore[arg-type]
     "a text for choices": (events({"choices": "Hello"}), "", "(choices: "),
     "less than no tokens": (events(HELLO, usage(-1, 3)), "Hello", "(usage.prompt_tokens: "),
+    "more tokens than there are": (events(HELLO, usage(3, 2**31)), "Hello", "(usage.completion_tokens: "),
+    "a count beyond all bounds": (events(HELLO, usage(2**70, 3)), "Hello", "(usage.prompt_tokens: "),
     "an error for an event": (events(HELLO, {"error": {"message": "out of memory"}}), "Hello", "out of memory"),
     "a plain error for an event": (events(HELLO, {"error": "out of memory"}), "Hello", "out of memory"),
     "content filter": (says("Hello", finish="content_filter"), "Hello", "content filter"),
@@ -343,7 +348,7 @@ def test_every_fault_fails_the_answer_with_a_sentence_and_nothing_else(reply: Re
 @pytest.mark.parametrize("reply", [refuses(429, "slow down"), refuses(500, "oops"), refuses(503, "loading"), cut])
 def test_a_passing_trouble_is_tried_again_before_the_first_token(reply: Reply) -> None:
     with Stub([reply, events(then=cut), says("Here", " now")]) as stub:
-        assert ask(endpoint(stub)) == [Text("Here"), Text(" now"), Done("stop", 2)]
+        assert ask(endpoint(stub)) == [Text("Here"), Text(" now"), Done("stop", None)]
     assert len(stub.questions) == 3
 
 
@@ -362,7 +367,7 @@ def test_nothing_is_asked_twice_once_a_token_was_there() -> None:
 
 def test_as_long_as_the_server_wants_is_waited_and_no_longer_than_we_can() -> None:
     with Stub([refuses(429, "slow down", retry_after="1"), says("ok")]) as stub:
-        assert ask(endpoint(stub))[-1] == Done("stop", 1)
+        assert ask(endpoint(stub))[-1] == Done("stop", None)
         first, second = stub.questions
         assert second.at - first.at >= 1
     with Stub([refuses(429, "quota", retry_after="3"), says("ok")]) as stub:
@@ -419,7 +424,10 @@ def test_certificates_that_can_not_be_read_are_said(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("url", ["http://[::1/v1", "http://host:port/v1"])
 def test_an_address_that_is_none_fails_the_answer(url: str) -> None:
-    model = EndpointModel(spec(url), KEY, timeouts=PATIENT)
+    entry = spec("http://host/v1")
+    assert entry.endpoint is not None
+    wrong = entry.model_copy(update={"endpoint": entry.endpoint.model_copy(update={"url": url})})
+    model = EndpointModel(wrong, KEY, timeouts=PATIENT)
     assert "that is no address; correct url in the catalogue" in failure(ask(model))
     with pytest.raises(EndpointUnavailable, match="that is no address"):
         model.check()
@@ -472,7 +480,7 @@ def test_a_pair_s_other_side_goes_on_when_an_endpoint_fails() -> None:
 
     with Stub([hang]) as bad, Stub([says("fine")]) as good:
         got = asyncio.run(asyncio.wait_for(read(bad, good), 30))
-    assert [event for side, event in got if side == "b"] == [Text("fine"), Done("stop", 1)]
+    assert [event for side, event in got if side == "b"] == [Text("fine"), Done("stop", None)]
     assert [type(event) for side, event in got if side == "a"] == [Failed]
 
 
@@ -483,6 +491,73 @@ def test_a_line_without_end_does_not_fill_the_memory(monkeypatch: pytest.MonkeyP
         assert stub.left.wait(2)
         with pytest.raises(EndpointUnavailable, match="more than 1 MiB"):
             endpoint(stub).check()
+
+
+def compressed(form: str, body: object) -> Reply:
+    """A megabyte of white space and the body, in a thousandth of it."""
+
+    async def reply(wire: Wire) -> None:
+        await wire.head(content_encoding=form)
+        await wire.part(gzip.compress(b" " * (1 << 20) + json.dumps(body).encode()))
+        await wire.end()
+
+    return reply
+
+
+@pytest.mark.parametrize("form", ["gzip", "deflate", "br", "zstd", "identity, GZIP", "x-unknown", KEY])
+def test_nothing_compressed_is_read_whose_size_only_shows_when_it_has_filled_the_memory(
+    form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    reply = compressed(form, {"data": [{"id": MODEL}]})
+    with Stub([reply], models=reply) as stub:
+        model = endpoint(stub)
+        for sentence in (failure(ask(model)), refusal(model)):
+            assert sentence.startswith(f"Stub One at {stub.url}: it compresses what it sends, unasked; switch that off")
+    assert len(stub.questions) == 1, "to ask again would not help"
+    assert KEY not in caplog.text
+
+
+def test_an_error_that_is_compressed_is_not_read_either() -> None:
+    with Stub([status(400, "x", content_encoding="gzip")]) as stub:
+        assert "it compresses what it sends" in failure(ask(endpoint(stub)))
+
+
+def test_a_response_that_says_that_it_is_not_compressed_is_read() -> None:
+    async def reply(wire: Wire) -> None:
+        await wire.head(content_encoding="Identity")
+        await wire.event(event("ok", "stop"))
+        await wire.end()
+
+    with Stub([reply]) as stub:
+        assert text_of(ask(endpoint(stub))) == "ok"
+
+
+# -- what no database holds ------------------------------------------------------------------------
+
+
+def answered(reply: Reply) -> list[Event]:
+    """The answer as the arena gets it."""
+
+    async def read(model: EndpointModel) -> list[Event]:
+        return [event async for event in answer(Request(model, PROMPT, PLAIN, 1))]
+
+    with Stub([reply]) as stub:
+        return asyncio.run(asyncio.wait_for(read(endpoint(stub)), 60))
+
+
+def test_a_character_whose_halves_come_in_two_events_is_whole() -> None:
+    got = answered(says("Hi \ud83d", "\ude00", "!"))
+    assert got[:-1] == [Text("Hi "), Text("😀"), Text("!")]
+
+
+def test_half_a_character_and_nul_are_replaced_in_texts_and_sentences() -> None:
+    text = text_of(answered(says("a\ud83d", "b\0", "\ude00c\ud83d")))
+    assert ascii(text) == ascii("a\ufffdb\ufffd\ufffdc\ufffd"), "in ASCII, as no report could hold it otherwise"
+    refused = refuses(400, "no \ud83d and no \0")
+    assert failure(answered(refused)).endswith("answered 400: no \ufffd and no \ufffd")
+    with Stub(models=refused) as stub:
+        assert refusal(endpoint(stub)).endswith("answered 400: no \ufffd and no \ufffd")
 
 
 # -- the list of models ----------------------------------------------------------------------------
@@ -632,7 +707,7 @@ def test_another_model_is_another_model_however_alike_it_is_called(asked: str, a
 def test_an_answer_may_come_under_the_name_the_catalogue_allows() -> None:
     with Stub([says("ok", model="inner-name-7")]) as stub:
         assert "the model 'inner-name-7' answered" in failure(ask(endpoint(stub)))
-        assert ask(endpoint(stub, reported="inner-name-7"))[-1] == Done("stop", 1)
+        assert ask(endpoint(stub, reported="inner-name-7"))[-1] == Done("stop", None)
 
 
 def test_an_answer_without_a_name_is_no_lie() -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 from arenas import ANT, BEE, SLOW, Arena, arena_of, contestant, status_of, until_text
+from support import wait_for
 
 from arena.view import View
+from db import queries
 from db.outcome import Outcome, Refusal, Refused
 from db.tables import Battle
 from db.usage import Took, took
@@ -143,11 +145,15 @@ def test_a_visitor_who_leaves_while_asking_on_can_still_regenerate_and_vote(buil
 class Measured(ScriptedModel):
     """Says what its answer took, as an engine on a GPU does."""
 
+    def __init__(self, spec: ModelSpec, **took: Any) -> None:
+        super().__init__(spec)
+        self.took = took or {"prompt_tokens": 17, "joules": 2.5}
+
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
     ) -> AsyncGenerator[Event, None]:
         async for event in super().stream(messages, sampling, seed, conversation):
-            yield replace(event, prompt_tokens=17, joules=2.5) if isinstance(event, Done) else event
+            yield replace(event, **self.took) if isinstance(event, Done) else event
 
 
 def test_what_the_answers_took_is_in_the_row(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,6 +329,51 @@ def test_a_contestant_that_went_away_voids_the_battle_and_is_not_named(build: Bu
     assert views[-1].status == "void"
     assert "is not ready" in (arena.turns(views[-1].battle_id)[-1].failure or "")
     assert "ant" not in repr(views[-1]).replace("ant speaks", "")
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_turn_that_can_not_be_stored_voids_the_battle(
+    build: Build, monkeypatch: pytest.MonkeyPatch, leaves: bool
+) -> None:
+    """No database holds the number; also where the visitor's task is cancelled while it is written."""
+    arena = build(ANT, BEE)
+    models = {"ant": Measured(ANT, tokens=2**70), "bee": ScriptedModel(BEE)}
+    monkeypatch.setattr(arena.residents, "model", models.__getitem__)
+    tasks: list[asyncio.Task[object]] = []
+    finish = queries.finish_turn
+
+    def finish_late(*given: Any) -> None:
+        if leaves:
+            tasks[0].get_loop().call_soon_threadsafe(tasks[0].cancel)
+        finish(*given)
+
+    monkeypatch.setattr(queries, "finish_turn", finish_late)
+
+    async def play() -> None:
+        tasks.append(asyncio.create_task(arena.ask()))
+        await asyncio.wait(tasks)
+        await asyncio.to_thread(wait_for, lambda: battle().status != "generating")
+        assert tasks[0].cancelled() == leaves
+
+    def battle() -> Battle:
+        with arena.database.read() as session:
+            return session.query(Battle).one()
+
+    asyncio.run(play())
+    assert battle().status == "void"
+    turn = arena.turns(battle().id)[0]
+    assert (turn.status, turn.answer_a, turn.answer_b) == ("failed", "", "")
+    assert turn.failure == "the turn can't be stored (OverflowError)"
+
+
+def test_an_answer_whose_tokens_nobody_counted_is_stored_without_their_number(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arena = build(ANT, BEE)
+    models = {spec.id: Measured(spec, tokens=None) for spec in (ANT, BEE)}
+    monkeypatch.setattr(arena.residents, "model", models.__getitem__)
+    turn = arena.turns(asyncio.run(arena.ask())[-1].battle_id)[0]
+    assert (turn.status, turn.tokens_a, turn.tokens_b) == ("finished", None, None)
 
 
 def test_a_defect_in_an_engine_voids_the_battle(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

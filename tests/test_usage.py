@@ -49,6 +49,12 @@ def test_what_is_not_known_of_every_turn_is_not_told() -> None:
     assert unknown == (None, None, None, None)
 
 
+def test_where_the_tokens_of_one_turn_are_not_known_no_speed_is_told() -> None:
+    usage = usage_of([answer(), answer(tokens=None)])
+    assert (usage.tokens, usage.tokens_per_second) == (None, None)
+    assert usage.first_token_seconds == 0.5
+
+
 @pytest.mark.parametrize(
     "took",
     [
@@ -75,6 +81,13 @@ def test_figures_are_over_the_answers_of_which_they_are_known() -> None:
     assert totals.tokens.mean == pytest.approx(54 / 3)
     assert totals.joules_per_1000_tokens == pytest.approx(1000 * 5.0 / 10)
     assert totals.tokens_per_second == pytest.approx((9 + 39) / 2.0)
+
+
+def test_joules_of_an_answer_whose_tokens_are_not_known_count_for_no_token() -> None:
+    totals = Totals([answer(tokens=10, joules=5.0), answer(tokens=None, joules=1000.0)])
+    assert totals.joules_per_1000_tokens == pytest.approx(1000 * 5.0 / 10)
+    assert totals.tokens_per_second == pytest.approx(9 / 1.0)
+    assert totals.joules.total == 1005.0
 
 
 def test_of_nothing_nothing_is_known() -> None:

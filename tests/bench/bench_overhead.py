@@ -62,12 +62,17 @@ class Twins:
         return self.loaded
 
 
+def counted(end: Done) -> int:
+    assert end.tokens is not None, "the engine tells how many tokens it generated"
+    return end.tokens
+
+
 async def alone(model: ChatModel, request: Request) -> float:
     """Tokens per second of one answer."""
     began = time.perf_counter()
     async for event in model.stream(request.messages, request.sampling, request.seed):
         if isinstance(event, Done):
-            return event.tokens / (time.perf_counter() - began)
+            return counted(event) / (time.perf_counter() - began)
         if not isinstance(event, Text):
             break
     raise AssertionError("the model failed")
@@ -78,7 +83,7 @@ async def bare(request: Request) -> float:
     tokens = 0
     began = time.perf_counter()
     async for _, event in stream_pair(request, request):
-        tokens += event.tokens if isinstance(event, Done) else 0
+        tokens += counted(event) if isinstance(event, Done) else 0
     return tokens / (time.perf_counter() - began)
 
 
