@@ -31,8 +31,8 @@ def draw_pair(
 ) -> Draw:
     """Draw one of the `pairs` that can meet, those seldom compared first, and toss for the sides.
 
-    A pair's weight is 1 / (1 + its battles so far, either side), divided by the cost of waiting for it: every pair
-    keeps a chance, also where memory never holds all contestants. Raises `ValueError` without any pair.
+    A pair's weight is 1 / (1 + its battles so far, either side, void or not), divided by the cost of waiting for it:
+    every pair keeps a chance, also where memory never holds all contestants. Raises `ValueError` without any pair.
     """
     if not pairs:
         raise ValueError("a battle takes two contestants")

@@ -50,11 +50,14 @@ def contestants(session: Session) -> Sequence[Contestant]:
 
 
 def battle_counts(session: Session) -> dict[tuple[str, str], int]:
-    """Battles that were not void, by (contestant of side a, contestant of side b)."""
+    """All battles by (contestant of side a, contestant of side b).
+
+    Void ones too: a pair whose battles all fail would else stay the least compared one, and be drawn for ever.
+    """
     rows = session.execute(
-        select(Battle.contestant_a, Battle.contestant_b, func.count())
-        .where(Battle.status != "void")
-        .group_by(Battle.contestant_a, Battle.contestant_b)
+        select(Battle.contestant_a, Battle.contestant_b, func.count()).group_by(
+            Battle.contestant_a, Battle.contestant_b
+        )
     )
     return {(a, b): count for a, b, count in rows}
 

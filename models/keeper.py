@@ -18,7 +18,7 @@ from models.local.engine import Footprint
 from models.local.worker import LoadFailed, LoadRefused
 from models.residency import Closing, Register, Resident
 from models.scripted import ScriptedModel
-from models.watched import Watched
+from models.watched import Record, Watched
 
 GIGABYTE = 10**9
 
@@ -27,10 +27,13 @@ log = logging.getLogger("paddock.pool")
 
 @dataclass(frozen=True)
 class Patience:
-    """How long the pool tries, in seconds; `restarts` is how often in a row a process may die.
+    """How long the pool tries, in seconds.
 
-    `load` is the longest that a model may take to load, and that a battle may wait for its two. An endpoint is
-    checked again after `failures` failed answers in a row, then every `check_pause` seconds until it is well.
+    `load` is the longest that a model may take to load, and that a battle may wait for its two. After `restarts`
+    deaths of its process in a row, none after more than `proven` seconds of service, a model is tried again every
+    `longest_pause` only. After `failures` failed answers in a row a model leaves the draw: its process ends, an
+    endpoint pauses for `fetch_pause` seconds, twice as long each time until an answer succeeds, and is then checked
+    every `check_pause` seconds until it is well.
     """
 
     load: float = 600.0
@@ -43,7 +46,11 @@ class Patience:
     check_pause: float = 30.0
 
     def pause(self, first: float, times: int) -> float:
-        return min(first * 2.0 ** (times - 1), self.longest_pause)
+        return min(first * 2.0 ** min(times - 1, 100), self.longest_pause)
+
+    def after(self, deaths: int) -> float:
+        """Seconds until a model is loaded again whose process has died so often in a row."""
+        return self.longest_pause if deaths > self.restarts else self.pause(self.first_pause, deaths)
 
 
 Load = Callable[[ModelSpec, Path | None, int], Resident]
@@ -102,12 +109,10 @@ class Keeper:
             self._after.set()
 
     def _keep_endpoint(self, variable: str) -> None:
-        """Ask for its health until it answers, and again whenever answers fail one after another."""
+        """Ask for its health until it is well, and again after the pause that failed answers bring."""
         if variable and not self._key:
             raise Refused(f"{self._spec.name} needs a key; set the variable {variable}.")
-        endpoint = EndpointModel(self._spec, self._key)
-        model = Watched(endpoint, self._patience.failures)
-        self._register.seat(self._spec, model, model.close)
+        endpoint, record = EndpointModel(self._spec, self._key), Record(self._patience.failures)
         while True:
             try:
                 endpoint.check()
@@ -115,9 +120,18 @@ class Keeper:
                 self._fail(str(error))
                 self._register.pause(self._patience.check_pause)
             else:
-                self._serve()
-                model.wait_failing()
-                self._register.check_open()
+                self._serve_endpoint(endpoint, record)
+
+    def _serve_endpoint(self, endpoint: EndpointModel, record: Record) -> None:
+        over = threading.Event()
+        model = Watched(endpoint, record, over.set)
+        self._register.seat(self._spec, model, model.close)
+        self._serve()
+        over.wait()
+        self._register.check_open()
+        self._fail(model.failure)
+        # A server that lists its models may still answer no question: its list alone must not bring it back.
+        self._register.pause(self._patience.pause(self._patience.fetch_pause, record.outages))
 
     def _bring(self) -> Path | None:
         """Fetch until it succeeds; the next download may begin after a failure too."""
@@ -144,20 +158,19 @@ class Keeper:
         self._register.tell(self._spec, "fetching", part)
 
     def _keep_loaded(self, weights: Path | None) -> None:
-        deaths = 0
+        """Load and serve, again after every death; what fails may be another program's doing and pass."""
+        deaths, record = 0, Record(self._patience.failures)
         self._hope()
         while True:
             self._await_turn()
-            lived, reason = self._live_once(weights)
+            lived, reason = self._live_once(weights, record)
             self._register.check_open()
             deaths = 0 if lived > self._patience.proven else deaths
             if not reason:
                 continue
-            deaths += 1
+            deaths = max(deaths + 1, record.outages)
             self._fail(reason)
-            if deaths > self._patience.restarts:
-                raise Refused(f"{reason} Given up after {deaths} times in a row.")
-            self._register.pause(self._patience.pause(self._patience.first_pause, deaths))
+            self._register.pause(self._patience.after(deaths))
             self._hope()
 
     def _hope(self) -> None:
@@ -179,14 +192,15 @@ class Keeper:
             with register.change():
                 seating.enter(name, "loading")
 
-    def _live_once(self, weights: Path | None) -> tuple[float, str]:
+    def _live_once(self, weights: Path | None, record: Record) -> tuple[float, str]:
         """Load, serve until the process ends; return the seconds it served, and why it failed ("": it rests)."""
         try:
             model = self._means.load(self._spec, weights, self._means.threads())
         except OSError as error:  # no memory for one more process, as a rule
             return 0.0, f"{self._spec.name}'s process can't be started ({error.strerror})."
+        watched = Watched(model, record, model.end)
         try:
-            self._register.seat(self._spec, model, model.end)
+            self._register.seat(self._spec, watched, model.end)
             if not self._finds_room(model.wait_needs(self._patience.load)):
                 return 0.0, ""
             model.go()
@@ -204,6 +218,8 @@ class Keeper:
             if seating.phase(self._spec.id) == "leaving":
                 seating.enter(self._spec.id, "resting")
                 return lived, ""
+        if watched.failure:
+            return lived, f"{self._spec.name} failed answer after answer ({watched.failure})."
         return lived, f"{self._spec.name}'s process ended ({model.ending})."
 
     def _finds_room(self, need: Footprint) -> bool:

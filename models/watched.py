@@ -2,45 +2,56 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from models.chat import ChatModel, Done, Event, Failed, Message, Sampling
 
 
-class Watched:
-    """A `ChatModel` like the one within."""
+class Record:
+    """How a contestant's last answers went; it outlives processes and pauses, only an answer that succeeds clears it.
 
-    def __init__(self, model: ChatModel, failures: int) -> None:
-        """`wait_failing` returns after so many `failures` in a row."""
-        self._model = model
-        self._most = failures
-        self._failed = 0
-        self._failing = threading.Event()
+    `failed` counts answers in a row, `outages` how often the model left the draw for them since the last success.
+    """
+
+    def __init__(self, most: int) -> None:
+        """`most` failures in a row are one too many."""
+        self.most = most
+        self.failed = 0
+        self.outages = 0
+
+
+class Watched:
+    """A `ChatModel` like the one within, for one stay in the draw. `failure` is why its last answer failed, at its end.
+
+    Who leaves an answer early says nothing about the model; nor does a `Failed` without `fault`.
+    """
+
+    def __init__(self, model: ChatModel, record: Record, end: Callable[[], None]) -> None:
+        """`end` is called when too many answers in a row have failed, and when this is closed; it must not wait."""
+        self.model = model
+        self.failure = ""
+        self._record = record
+        self._end = end
 
     async def stream(
         self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
     ) -> AsyncGenerator[Event, None]:
-        async with aclosing(self._model.stream(messages, sampling, seed, conversation)) as events:
+        async with aclosing(self.model.stream(messages, sampling, seed, conversation)) as events:
             async for event in events:
                 self._note(event)
                 yield event
 
-    def wait_failing(self) -> None:
-        """Wait until answers have failed one after another, or until it is closed; then count anew."""
-        self._failing.wait()
-        self._failing.clear()
-        self._failed = 0
-
     def close(self) -> None:
-        self._model.close()
-        self._failing.set()
+        self.model.close()
+        self._end()
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Done):
-            self._failed = 0
-        elif isinstance(event, Failed):
-            self._failed += 1
-            if self._failed >= self._most:
-                self._failing.set()
+            self._record.failed = self._record.outages = 0
+        elif isinstance(event, Failed) and event.fault and not self.failure:
+            self._record.failed += 1
+            if self._record.failed >= self._record.most:
+                self._record.outages += 1
+                self.failure = event.detail or "it does not say why"
+                self._end()

@@ -51,6 +51,11 @@ class FakeEngine:
         if what == "noise":
             os.write(1, b'{"event": "text", "id": 1, "text": "noise"}\n')
             print("more noise", flush=True)
+        if what == "long":
+            return Failed("the prompt is too long", fault=False)
+        if what == "break":  # into the protocol itself, whose pipe got the first free number at the child's start
+            os.write(3, rest.encode() + b"\n")
+            threading.Event().wait()
         if what == "raise":
             raise ValueError("a bad number")
         if what == "meet":  # returns only when as many answers run as there are slots

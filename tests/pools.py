@@ -15,6 +15,7 @@ from models.catalog import FolderSource, ModelSpec, Weights
 from models.chat import Event, Message, Sampling
 from models.local.worker import WorkerModel
 from models.pool import Patience, Pool
+from models.watched import Watched
 
 PATIENCE = 60.0
 QUICK = Patience(first_pause=0.01, fetch_pause=0.01, longest_pause=0.05, restarts=2)
@@ -63,6 +64,14 @@ def making(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
 def until(pool: Pool, happened: Callable[[], bool]) -> None:
     """Wait for a change of the pool's status."""
     assert pool.wait(happened, PATIENCE), pool.status()
+
+
+def worker_of(pool: Pool, name: str) -> WorkerModel:
+    """The worker behind a model that is ready."""
+    model = pool.model(name)
+    assert isinstance(model, Watched)
+    assert isinstance(model.model, WorkerModel)
+    return model.model
 
 
 def say(pool: Pool, name: str, text: str) -> list[Event]:

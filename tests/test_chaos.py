@@ -17,7 +17,7 @@ from random import Random
 import httpx
 import pytest
 from arenas import database_with
-from pools import load_fake, spec_of
+from pools import load_fake, spec_of, worker_of
 from support import Server, Visitor, serving, wait_for, write_catalog
 
 from arena.battle import Battles, NotEnoughModels
@@ -63,8 +63,7 @@ class House:
                         break
 
     def in_use(self) -> list[WorkerModel]:
-        workers = [self.pool.model(name) for name in +self.pool._register.seating._leases]
-        return [worker for worker in workers if isinstance(worker, WorkerModel)]
+        return [worker_of(self.pool, name) for name in +self.pool._register.seating._leases]
 
     def strike(self, number: signal.Signals) -> None:
         """Send a signal to an engine that is in use."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,22 +14,23 @@ import pytest
 from pydantic import SecretStr
 
 from models.catalog import Endpoint, ModelSpec
-from models.chat import Done, Event, Failed, Message, Sampling, Text
+from models.chat import Done, Event, Failed, Message, Sampling
 from models.pool import Patience, Pool
-from models.watched import Watched
+from models.residency import Register
 
 PATIENCE = 60.0
-QUICK = Patience(check_pause=0.05, failures=2)
+QUICK = Patience(check_pause=0.05, fetch_pause=0.05, failures=2)
+ANSWER = {"model": "parrot", "choices": [{"delta": {"content": "Hello."}, "finish_reason": "stop"}]}
 
 
 class Server(ThreadingHTTPServer):
-    """Lists one model while it is `well`, and answers no question."""
+    """Lists one model while it is `well`, and answers no question until it is `willing`."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
-        self.well = True
+        self.well, self.willing = True, False
         self.keys: set[str | None] = set()
 
     @property
@@ -45,12 +47,17 @@ class _Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        self._say(400, {"error": {"message": "no"}})
+        if self.server.willing:
+            self._send(200, "text/event-stream", f"data: {json.dumps(ANSWER)}\n\ndata: [DONE]\n\n".encode())
+        else:
+            self._say(400, {"error": {"message": "no"}})
 
     def _say(self, status: int, body: object) -> None:
-        data = json.dumps(body).encode()
+        self._send(status, "application/json", json.dumps(body).encode())
+
+    def _send(self, status: int, kind: str, data: bytes) -> None:
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header("content-type", kind)
         self.send_header("content-length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -76,12 +83,12 @@ Make = Callable[..., Pool]
 def make(server: Server, tmp_path: Path) -> Iterator[Make]:
     pools: list[Pool] = []
 
-    def make(key: str = "", **keys: SecretStr) -> Pool:
+    def make(key: str = "", patience: Patience = QUICK, **keys: SecretStr) -> Pool:
         spec = ModelSpec(
             id="far", name="Far", engine="endpoint", quantization="unknown", license="none", makers=("us",),
             endpoint=Endpoint(url=server.url, model="parrot", key=key),
         )  # fmt: skip
-        pools.append(Pool([spec], cache=tmp_path, keys=keys, patience=QUICK))
+        pools.append(Pool([spec], cache=tmp_path, keys=keys, patience=patience))
         pools[-1].start()
         return pools[-1]
 
@@ -139,39 +146,47 @@ def test_an_endpoint_that_dies_leaves_the_draw_and_comes_back(make: Make, server
     until(pool, "ready")
 
 
+def test_an_endpoint_that_lists_its_model_and_answers_nothing_stays_out_of_the_draw(make: Make) -> None:
+    pool = make(patience=replace(QUICK, fetch_pause=PATIENCE, longest_pause=PATIENCE))
+    until(pool, "ready")
+    assert isinstance(ask(pool), Failed)
+    assert isinstance(ask(pool), Failed)
+    until(pool, "failed")
+    assert "no" in pool.status()[0].reason
+    assert not pool.wait_ready(1, 0.5), "its list of models does not bring it back"
+
+
+def test_the_pause_doubles_until_an_answer_succeeds(
+    make: Make, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def pause(register: Register, seconds: float) -> None:
+        pauses.extend([seconds] if seconds else [])
+        pausing(register, 0)
+
+    pausing = Register.pause
+    monkeypatch.setattr(Register, "pause", pause)
+    pool = make(patience=replace(QUICK, fetch_pause=30, longest_pause=100))
+
+    def out(failures: int) -> float:
+        before = len(pauses)
+        for _ in range(failures):
+            until(pool, "ready")
+            assert isinstance(ask(pool), Failed)
+        assert pool.wait(lambda: len(pauses) > before, PATIENCE)
+        until(pool, "ready")
+        return pauses[-1]
+
+    assert [out(2), out(1), out(1)] == [30, 60, 100], "until it succeeds one failure is enough"
+    server.willing = True
+    assert isinstance(ask(pool), Done)
+    server.willing = False
+    assert out(2) == 30
+
+
 def test_closing_ends_the_watch(make: Make) -> None:
     pool = make()
     until(pool, "ready")
     pool.close()
     assert not any(keeper.thread.is_alive() for keeper in pool._keepers)
-
-
-class Scripted:
-    """Ends each answer as it is told."""
-
-    def __init__(self, *ends: Done | Failed) -> None:
-        self.ends = list(ends)
-
-    async def stream(
-        self, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
-    ) -> AsyncGenerator[Event, None]:
-        yield Text("x")
-        yield self.ends.pop(0)
-
-    def close(self) -> None:
-        pass
-
-
-def test_only_failures_in_a_row_count() -> None:
-    good, bad = Done("stop", 1), Failed("down")
-    model = Watched(Scripted(bad, good, bad, bad, bad, good), 3)
-
-    async def one() -> list[Event]:
-        return [event async for event in model.stream((), Sampling(), 0)]
-
-    for _ in range(4):
-        asyncio.run(one())
-    assert not model._failing.is_set()
-    assert asyncio.run(one()) == [Text("x"), bad]
-    model.wait_failing()
-    assert not model._failing.is_set(), "from here on it counts anew"

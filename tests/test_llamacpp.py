@@ -15,6 +15,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import pytest
+from pools import worker_of
 
 from models.catalog import ModelSpec, load_catalog
 from models.chat import Done, Event, Failed, Message, Request, Sampling, Text, stream_pair
@@ -66,6 +67,7 @@ def test_each_default_model_streams_a_real_answer(spec: ModelSpec) -> None:
         worker.close()
     end = events[-1]
     assert isinstance(end, Done)
+    assert end.tokens is not None
     assert len(events) > 5, "it must arrive in pieces"
     assert len(re.findall(r"[a-z]+", text_of(events))) > 3
     assert "<|im" not in text_of(events)
@@ -162,6 +164,7 @@ def test_a_prompt_too_long_fails_and_is_never_cut(smol: WorkerModel) -> None:
     (event,) = ask(smol, "word " * 9000)
     assert isinstance(event, Failed)
     assert "exceed_context_size_error" in event.detail
+    assert not event.fault
 
 
 def test_emoji_come_whole(smol: WorkerModel) -> None:
@@ -229,8 +232,6 @@ async def battle_with_a_kill(pool: Pool, specs: list[ModelSpec]) -> dict[str, Ev
     last: dict[str, Event] = {}
     async for side, event in stream_pair(*sides):
         if side == "a" and side not in last:
-            worker = sides[0].model
-            assert isinstance(worker, WorkerModel)
-            os.kill(worker.pid, signal.SIGKILL)
+            os.kill(worker_of(pool, specs[0].id).pid, signal.SIGKILL)
         last[side] = event
     return last

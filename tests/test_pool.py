@@ -1,22 +1,24 @@
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pools import PATIENCE, QUICK, Make, load_fake, making, say, scripted, spec_of, until
+from pools import PATIENCE, QUICK, Make, load_fake, making, say, scripted, spec_of, until, worker_of
 
 from models.catalog import ModelSpec, Weights
-from models.chat import Failed, Text
+from models.chat import Failed, Message, Sampling, Text
 from models.fetch import FetchError, Report, fetch
 from models.local.worker import WorkerModel
-from models.pool import NotReady, Resident
+from models.pool import NotReady, Patience, Resident
 
 
 @pytest.fixture
@@ -103,24 +105,75 @@ def test_a_worker_that_was_killed_is_started_again(make: Make, tmp_path: Path) -
     pool = make(spec_of("one", tmp_path))
     pool.start()
     assert pool.wait_ready(1, PATIENCE)
-    first = pool.model("one")
-    assert isinstance(first, WorkerModel)
+    first = worker_of(pool, "one")
     os.kill(first.pid, signal.SIGKILL)
     assert first.wait_gone(PATIENCE)
-    until(pool, lambda: bool(pool.ready()) and pool.model("one") is not first)
+    until(pool, lambda: bool(pool.ready()) and worker_of(pool, "one") is not first)
     assert say(pool, "one", "say back")[0] == Text("back")
 
 
 @pytest.mark.parametrize("quantization", ["broken", "crash"])
-def test_a_model_that_never_loads_is_given_up_after_a_few_times(
+def test_a_model_that_can_not_be_loaded_for_long_is_tried_on_and_comes_when_it_can(
     make: Make, tmp_path: Path, quantization: str
 ) -> None:  # fmt: skip
-    pool = make(spec_of("one", tmp_path, quantization=quantization))
+    tries: list[str] = []
+    good = threading.Event()
+
+    def load(spec: ModelSpec, weights: Path | None, threads: int) -> Resident:
+        tries.append(spec.id)
+        return load_fake(spec if good.is_set() else spec.model_copy(update={"quantization": quantization}), weights, 1)
+
+    pool = make(spec_of("one", tmp_path), load=load)
     pool.start()
-    until(pool, lambda: "Given up after 3 times" in pool.status()[0].reason)
-    assert pool.status()[0].state == "failed"
-    with pytest.raises(NotReady, match="One could not be loaded"):
-        pool.model("one")
+    until(pool, lambda: len(tries) > 2 * QUICK.restarts and pool.status()[0].state == "failed")
+    assert "One could not be loaded" in pool.status()[0].reason
+    good.set()
+    assert pool.wait_ready(1, PATIENCE)
+
+
+def test_pauses_grow_and_after_so_many_deaths_are_the_longest() -> None:
+    patience = Patience(first_pause=1, longest_pause=600, restarts=5)
+    assert [patience.after(deaths) for deaths in range(1, 8)] == [1, 2, 4, 8, 16, 600, 600]
+    assert patience.pause(30, 10_000) == 600
+
+
+def test_a_model_whose_answers_all_fail_is_loaded_anew(make: Make, tmp_path: Path) -> None:
+    pool = make(spec_of("one", tmp_path), patience=replace(QUICK, first_pause=1, longest_pause=1))
+    pool.start()
+    assert pool.wait_ready(1, PATIENCE)
+    for failures in (3, 1):
+        first = worker_of(pool, "one")
+        for _ in range(failures):
+            assert worker_of(pool, "one") is first
+            assert say(pool, "one", "raise") == [Failed("ValueError: a bad number")]
+        until(pool, lambda: pool.status()[0].state == "failed")
+        assert pool.status()[0].reason == "One failed answer after answer (ValueError: a bad number)."
+        assert first.wait_gone(0)
+        assert pool.wait_ready(1, PATIENCE)
+    first = worker_of(pool, "one")
+    assert say(pool, "one", "say fine")[0] == Text("fine")
+    say(pool, "one", "raise")
+    say(pool, "one", "raise")
+    assert say(pool, "one", "say fine")[0] == Text("fine")
+    assert worker_of(pool, "one") is first
+
+
+def test_questions_too_long_and_visitors_who_leave_cost_an_engine_nothing(make: Make, tmp_path: Path) -> None:
+    pool = make(spec_of("one", tmp_path))
+    pool.start()
+    assert pool.wait_ready(1, PATIENCE)
+    first = worker_of(pool, "one")
+
+    async def leave() -> None:
+        asked = (Message("user", "forever"),)
+        async with aclosing(pool.model("one").stream(asked, Sampling(), 0)) as events:
+            assert await anext(events) == Text("x")
+
+    for _ in range(4):
+        assert say(pool, "one", "long") == [Failed("the prompt is too long")]
+        asyncio.run(asyncio.wait_for(leave(), PATIENCE))
+    assert say(pool, "one", "say fine")[0] == Text("fine")
+    assert worker_of(pool, "one") is first
 
 
 def test_a_model_that_can_never_be_used_is_not_tried_again(make: Make, tmp_path: Path) -> None:
@@ -173,11 +226,10 @@ def test_a_stopped_engine_is_ended_and_started_again(make: Make, tmp_path: Path)
     pool = make(spec_of("one", tmp_path), load=load)
     pool.start()
     assert pool.wait_ready(1, PATIENCE)
-    first = pool.model("one")
-    assert isinstance(first, WorkerModel)
+    first = worker_of(pool, "one")
     os.kill(first.pid, signal.SIGSTOP)
     assert isinstance(say(pool, "one", "forever")[-1], Failed)
-    until(pool, lambda: bool(pool.ready()) and pool.model("one") is not first)
+    until(pool, lambda: bool(pool.ready()) and worker_of(pool, "one") is not first)
     assert say(pool, "one", "say back")[0] == Text("back")
 
 
@@ -201,8 +253,7 @@ def test_closing_stops_a_download_and_ends_every_process(make: Make, tmp_path: P
     pool.start()
     assert pool.wait_ready(1, PATIENCE)
     assert fetching.wait(PATIENCE)
-    worker = pool.model("small")
-    assert isinstance(worker, WorkerModel)
+    worker = worker_of(pool, "small")
     pool.close()
     pool.close()
     assert worker.wait_gone(0)

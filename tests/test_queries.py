@@ -171,11 +171,11 @@ def test_the_newest_battle_waits_first(database: Database) -> None:
         assert queries.waiting_battle(session, "ann", NOW) == "b3"
 
 
-def test_battles_are_counted_by_pair_and_side_unless_void(database: Database) -> None:
+def test_battles_are_counted_by_pair_and_side_void_or_not(database: Database) -> None:
     for state in ("open", "voted", "void", "generating"):
         prepared(database, state)
     with database.read() as session:
-        assert queries.battle_counts(session) == {(ANT.fingerprint, BEE.fingerprint): 3}
+        assert queries.battle_counts(session) == {(ANT.fingerprint, BEE.fingerprint): 4}
 
 
 def test_of_a_contestant_that_is_known_only_the_name_may_change(database: Database) -> None:

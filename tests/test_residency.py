@@ -11,11 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pools import PATIENCE, QUICK, Make, load_fake, making, say, spec_of, until
+from pools import PATIENCE, QUICK, Make, load_fake, making, say, spec_of, until, worker_of
 
 from models.catalog import ModelSpec
 from models.chat import Text
-from models.local.worker import WorkerModel
 from models.pool import NotReady, Pool, Resident, Wait
 
 
@@ -63,13 +62,12 @@ def test_models_are_loaded_while_they_fit_and_the_others_rest(three: Pool) -> No
 def test_a_resting_model_comes_when_it_is_wanted_and_the_least_recently_used_goes(three: Pool) -> None:
     with three.reserve(["two"]) as ready:
         there(three, ready)
-    leaving = three.model("one")
+    leaving = worker_of(three, "one")
     with three.reserve(["two", "three"]) as ready:
         assert not ready()
         there(three, ready)
         assert states(three) == {"one": "resting", "two": "ready", "three": "ready"}
         assert say(three, "three", "say hello")[0] == Text("hello")
-        assert isinstance(leaving, WorkerModel)
         assert not leaving.alive
     with three.reserve(["one", "three"]) as ready:
         there(three, ready)
@@ -166,14 +164,11 @@ def test_what_a_model_needs_is_asked_once(make: Make, tmp_path: Path) -> None:
 def test_a_model_whose_memory_was_taken_after_a_crash_rests(three: Pool) -> None:
     with three.reserve(["one"]) as ready:
         there(three, ready)
-    worker = three.model("one")
-    assert isinstance(worker, WorkerModel)
     with three.reserve(["two", "three"]) as ready:  # one goes
         there(three, ready)
-        two = three.model("two")
-        assert isinstance(two, WorkerModel)
+        two = worker_of(three, "two")
         os.kill(two.pid, signal.SIGKILL)
-        until(three, lambda: states(three)["two"] == "ready" and three.model("two") is not two)
+        until(three, lambda: states(three)["two"] == "ready" and worker_of(three, "two") is not two)
     assert states(three)["one"] == "resting"
 
 

@@ -176,6 +176,7 @@ def test_a_prompt_beyond_the_context_is_named_and_never_cut(smol: TransformersEn
     told = ask(smol, "again " * 3000)
     assert isinstance(told.end, Failed)
     assert "the context holds 2048" in told.end.detail
+    assert not told.end.fault
     assert told.text == ""
     full = ask(smol, "word " * 2000, Sampling(temperature=0, max_tokens=500))
     assert isinstance(full.end, Done)

@@ -128,6 +128,26 @@ def test_an_engines_error_fails_one_answer_and_no_other(start: Start) -> None:
     assert answer(worker, "say fine")[0] == Text("fine")
 
 
+@pytest.mark.parametrize(
+    "line", ["no json", '{"event": "surprise"}', '["event"]', '{"event": "done", "id": 1}', '{"event": "failed"}']
+)
+def test_a_process_that_breaks_the_protocol_is_ended(start: Start, line: str) -> None:
+    worker = start()
+    end = answer(worker, f"break {line}")[-1]
+    assert isinstance(end, Failed)
+    assert "broke the protocol" in end.detail
+    assert not end.fault, "the process's end is what counts"
+    assert worker.wait_gone(PATIENCE)
+    assert not worker.alive
+    assert "signal 9" in worker.ending
+
+
+def test_whose_fault_a_failure_is_comes_from_the_engine(start: Start) -> None:
+    worker = start()
+    faults = [event.fault for text in ("raise", "long") for event in answer(worker, text) if isinstance(event, Failed)]
+    assert faults == [True, False]
+
+
 def test_a_killed_process_fails_every_running_answer(start: Start) -> None:
     worker = start()
 

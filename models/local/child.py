@@ -56,7 +56,7 @@ class Child:
             cancelled, future = asked
             cancelled.set()
             if future.cancel():  # it stood in line, where nobody would see for long that it was cancelled
-                self._say(event="failed", id=number, detail="cancelled")
+                self._say(event="failed", id=number, detail="cancelled", fault=False)
 
     def _load(self, request: Mapping[str, Any]) -> None:
         try:
@@ -82,7 +82,7 @@ class Child:
         if isinstance(end, Done):
             self._say(event="done", id=number, reason=end.reason, tokens=end.tokens, prompt_tokens=end.prompt_tokens)
         else:
-            self._say(event="failed", id=number, detail=end.detail)
+            self._say(event="failed", id=number, detail=end.detail, fault=end.fault)
 
     def _answer(self, request: Mapping[str, Any], cancelled: threading.Event) -> Done | Failed:
         if self._engine is None:

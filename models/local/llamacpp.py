@@ -19,6 +19,7 @@ from models.local.slots import Slot, Slots
 # Tokens of prompts computed at a time. A prompt can be cancelled, and lets the other answers go on, only between
 # two batches: 64 take 0.9 s of one core with Qwen2.5 0.5B, 2048 would take 27 s; in all it costs less than 5 %.
 PROMPT_BATCH = 64
+TOO_LONG = "exceed_context_size_error"
 
 
 class LlamaCppEngine:
@@ -35,9 +36,7 @@ class LlamaCppEngine:
         try:
             shape = Shape(read_header(path))
         except ValueError as error:
-            raise Unusable(
-                f"{spec.name}: {error}; name a language model's GGUF file in the catalogue."
-            ) from error
+            raise Unusable(f"{spec.name}: {error}; name a language model's GGUF file in the catalogue.") from error
         size = shape.memory(path.stat().st_size, spec.context, slots, _batch(slots))
         return Footprint("cpu", size, available_memory())
 
@@ -70,7 +69,8 @@ class _Reading:
     def __call__(self, event: dict[str, Any]) -> bool:
         if "error" in event:
             error = event["error"]
-            self.end = Failed(f"llama.cpp: {error.get('type', 'error')}: {error.get('message', error)}")
+            kind = error.get("type", "error")
+            self.end = Failed(f"llama.cpp: {kind}: {error.get('message', error)}", kind != TOO_LONG)
             return True
         self.begun = True
         for choice in event.get("choices", ()):

@@ -42,10 +42,13 @@ class Pipes:
         self._outbox.put(message)
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What the process says, until it has ended and its last words are known."""
+        """What the process says, until it says no more. Raises `ValueError` at a line that is no JSON."""
         for line in self._process.stdout or ():
             if line.endswith(b"\n"):  # a killed process may leave half a line
                 yield json.loads(line)
+
+    def wait(self) -> None:
+        """Wait until the process has ended and its last words are known."""
         self._process.wait()
         self._hearer.join(1)
         self._outbox.put(None)

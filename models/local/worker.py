@@ -161,7 +161,7 @@ class WorkerModel:
 
         number = self._enter(deliver)
         if number is None:
-            yield Failed(f"the worker of {self.spec.id} is not running: {self._pipes.last_words}")
+            yield Failed(f"the worker of {self.spec.id} is not running: {self._pipes.last_words}", fault=False)
             return
         try:
             texts = [asdict(message) for message in messages]
@@ -213,17 +213,24 @@ class WorkerModel:
             return still
 
     def _listen(self) -> None:
-        for said in self._pipes.lines():
-            self._heard = True
-            self._take(said)
-        with self._lock:
-            self.alive = False
-            running, self._running = self._running, {}
-        self._asked.set()
-        self._settled.set()
-        for deliver in running.values():
-            deliver(Failed(f"the worker of {self.spec.id} ended ({self.ending})"))
-        self._gone.set()
+        try:
+            for said in self._pipes.lines():
+                self._heard = True
+                self._take(said)
+        except Exception as error:  # a line that nobody understands: what follows can't be trusted either
+            log.exception("%s breaks the protocol and is ended", self.spec.name)
+            self._pipes.note(f"it broke the protocol ({type(error).__name__}: {error})")
+            self._pipes.kill()
+        finally:
+            self._pipes.wait()
+            with self._lock:
+                self.alive = False
+                running, self._running = self._running, {}
+            self._asked.set()
+            self._settled.set()
+            for deliver in running.values():
+                deliver(Failed(f"the worker of {self.spec.id} ended ({self.ending})", fault=False))
+            self._gone.set()
 
     def _take(self, said: Mapping[str, Any]) -> None:
         match said["event"]:
@@ -243,13 +250,16 @@ class WorkerModel:
                     deliver(Text(said["text"]))
             case "done" | "failed":
                 self._finish(said)
+            case event if event != "alive":
+                raise ValueError(f"unknown event {event!r}")
 
     def _finish(self, said: Mapping[str, Any]) -> None:
+        end = _end(said)
         with self._lock:
             deliver = self._running.pop(said["id"], None)
             self._left.pop(said["id"], None)
         if deliver:
-            deliver(_end(said))
+            deliver(end)
 
     def _watch(self) -> None:
         """Kill a process that hangs. Time is counted in this thread's own ticks: if we slept, it may have, too."""
@@ -272,7 +282,7 @@ class WorkerModel:
 
 def _end(said: Mapping[str, Any]) -> Done | Failed:
     if said["event"] == "failed":
-        return Failed(said["detail"])
+        return Failed(said["detail"], said["fault"])
     return Done(said["reason"], said["tokens"], said["prompt_tokens"])
 
 
