@@ -32,7 +32,7 @@ def configured(folder: Path, **changes: object) -> Path:
 
 
 def bytes_of(model: Any) -> int:
-    return sum(parameter.numel() for parameter in model.parameters()) * 4
+    return 4 * int(sum(parameter.numel() for parameter in model.parameters()))
 
 
 @pytest.mark.parametrize("kind", [llama, gemma])
