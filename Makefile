@@ -13,7 +13,7 @@ BUILD := $(if $(GPU)$(filter Darwin,$(shell uname)),pypi,cpu)
 TO_SERVE := $(VENV)/.serve $(if $(filter yes,$(or $(TORCH),$(GPU))),$(VENV)/.torch-$(BUILD))
 TO_TEST := $(VENV)/.dev $(if $(filter yes,$(or $(TORCH),yes)),$(VENV)/.torch-$(BUILD))
 
-.PHONY: serve test check bench browser clean
+.PHONY: serve test check bench bench-gpu browser clean
 .NOTPARALLEL:
 
 serve: $(TO_SERVE)  ## install, fetch small real models, open the arena
@@ -32,7 +32,11 @@ check: $(TO_TEST)  ## lint, types and unit tests, in under two minutes
 	$(BIN)/pytest -m "not slow and not browser and not gpu"
 
 bench: $(TO_TEST)  ## programs that print ratios against a baseline of the same run
-	@for program in tests/bench/bench_*.py; do echo "== $$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done
+	@for program in $(filter-out %/bench_gpu.py,$(wildcard tests/bench/bench_*.py)); do \
+	  echo "== $$program"; PYTHONPATH=. $(BIN)/python $$program || exit 1; done
+
+bench-gpu: $(TO_TEST)  ## the same of models on a GPU, with weights made at random
+	PYTHONPATH=. $(BIN)/python tests/bench/bench_gpu.py
 
 browser: $(VENV)/.dev  # Debian's chromium where there is one, else Playwright's own; without either the tests say so
 	@command -v chromium >/dev/null || timeout 300 $(BIN)/playwright install chromium \
