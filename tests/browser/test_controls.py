@@ -145,6 +145,6 @@ def test_the_leaderboard_and_the_rules_are_chinese_too(visit: Visit) -> None:
 
 
 def _no_english(page: BattlePage, where: Locator) -> None:
-    """Names and the page's own titles aside, no English word is left."""
-    words = re.sub(r"Quillon \w+ 71|VX9-\w+|Thornwood-[\w.-]+|Python", "", " ".join(where.all_inner_texts()))
+    """Names, engines and the page's own titles aside, no English word is left."""
+    words = re.sub(r"Quillon \w+ 71|VX9-\w+|Thornwood-[\w.-]+|Python|scripted", "", " ".join(where.all_inner_texts()))
     assert not re.findall(r"[A-Za-z]{3,}", words)
