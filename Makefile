@@ -13,23 +13,37 @@ BUILD := $(if $(GPU)$(filter Darwin,$(shell uname)),pypi,cpu)
 TO_SERVE := $(VENV)/.serve $(if $(filter yes,$(or $(TORCH),$(GPU))),$(VENV)/.torch-$(BUILD))
 TO_TEST := $(VENV)/.dev $(if $(filter yes,$(or $(TORCH),yes)),$(VENV)/.torch-$(BUILD))
 
-.PHONY: serve test check bench bench-gpu browser clean
+# Unit tests wait more than they work: three at a time, a file with its server in one place, each with a thread for numbers.
+# The slow proofs wait too, for processes, browsers and kills: two at a time, in their order, so that no long one is last.
+# One that fails is tried once more and listed as "rerun": on a crowded machine a browser may wait longer than a test does.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --dist loadfile
+UNIT := $(PYTEST) -n 3 -m "not slow and not browser and not gpu"
+SLOW := $(PYTEST) -n 2 --no-loadscope-reorder --reruns 1 -r aR -m "(slow or browser) and not gpu"
+
+.PHONY: serve demo test test-integrity check bench bench-gpu load browser clean
 .NOTPARALLEL:
 
 serve: $(TO_SERVE)  ## install, fetch small real models, open the arena
 	$(BIN)/python app.py
 
+demo: $(VENV)/.serve $(VENV)/.torch-$(BUILD)  ## a small model is taught, registered and judged, on this machine alone
+	$(BIN)/python -m arena distill demo
+
 test: $(TO_TEST) browser  ## everything that needs no GPU, the slow proofs included
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not gpu"
+	$(UNIT)
+	$(SLOW)
+
+test-integrity: $(TO_TEST) browser  ## every line of docs/threat-model.md, as part of make test or alone
+	$(PYTEST) -n 2 --no-loadscope-reorder -m "integrity and not gpu"
 
 check: $(TO_TEST)  ## lint, types and unit tests, in under two minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow and not browser and not gpu"
+	$(UNIT)
 
 bench: $(TO_TEST)  ## programs that print ratios against a baseline of the same run
 	@for program in $(filter-out %/bench_gpu.py,$(wildcard tests/bench/bench_*.py)); do \
@@ -37,6 +51,9 @@ bench: $(TO_TEST)  ## programs that print ratios against a baseline of the same 
 
 bench-gpu: $(TO_TEST)  ## the same of models on a GPU, with weights made at random
 	PYTHONPATH=. $(BIN)/python tests/bench/bench_gpu.py
+
+load: $(TO_TEST)  ## 200 scripted visitors; URL=https://… for an arena that runs, LOAD="--rate 50" for votes
+	PYTHONPATH=. $(BIN)/python tests/bench/load.py $(if $(URL),--url $(URL)) $(LOAD)
 
 browser: $(VENV)/.dev  # Debian's chromium where there is one, else Playwright's own; without either the tests say so
 	@command -v chromium >/dev/null || timeout 300 $(BIN)/playwright install chromium \

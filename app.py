@@ -3,38 +3,47 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 
+from arena.address import check_address
+from arena.connections import hurry
+from arena.logs import Mask, adopt_server_logs, secrets_of, set_up_logs
 from arena.settings import SettingsError, load_settings
+from arena.stopping import finish, orderly_signals
 from arena.ui.services import open_services
 from arena.ui.site import build_site
 from db.session import DatabaseProblem
 from models.catalog import CatalogError
 
+log = logging.getLogger("paddock")
+
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S")
-    for talkative in ("httpx", "alembic"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
-    # An orderly stop: what was submitted is written, and the engines' processes end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = load_settings()
-    settings.check_address()
+    set_up_logs(settings.log_format, Mask(secrets_of(settings)))
+    check_address(settings)
     settings.reach_ourselves_directly()
+    settings.name_real_peers()
     with open_services(settings) as services:
         demo, options = build_site(services)
-        demo.launch(**options, prevent_thread_lock=True)
-        services.pool.start()
-        print(f"{settings.title} is open at {demo.local_url}", flush=True)  # noqa: T201
         try:
+            demo.launch(**options, prevent_thread_lock=True)
+            hurry(demo.server.config)
+            adopt_server_logs()
+            services.pool.start()
+            log.info("%s is open at %s", settings.title, demo.local_url)
             demo.block_thread()
         finally:
-            demo.close(verbose=False)
+            try:
+                services.keeper.begin_flush()
+                finish(services.battles, settings.stop_seconds)
+            finally:
+                demo.close(verbose=False)
 
 
 if __name__ == "__main__":
     try:
-        main()
+        with orderly_signals():
+            main()
     except (SettingsError, CatalogError, DatabaseProblem) as error:
         sys.exit(str(error))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from db.reasoning import without_reasoning
+
 # Answers keep their reasoning in the database; no visitor sees it, on either side.
-# Upper and lower case of ASCII alone: a dotless "ı" would match too, after it had been shown.
-_REASONING = re.compile(r"(?ai:<think>).*?(?:(?ai:</think>)\s*|\Z)", re.DOTALL)
 _HALF_TAG = re.compile(r"<(?ai:t(?:h(?:i(?:nk?)?)?)?)?\Z")
 _KEPT_CONTROLS = "\n\t"
 
@@ -45,7 +45,7 @@ def visible_text(answer: str, *, complete: bool) -> str:
     if not complete:
         # Cut before blocks are taken out: what stands before a block is no tag, however it ends.
         answer = _HALF_TAG.sub("", answer)
-    return _REASONING.sub("", answer).lstrip()
+    return without_reasoning(answer)
 
 
 def fits(texts: list[str], context: int, reserve: int) -> bool:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import errno
+import ipaddress
 import os
-import secrets
-import socket
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from db.session import DatabaseProblem, sqlite_path
+from db.session import DatabaseProblem, check_url
+from db.url import FORMS
 from models.catalog import DEFAULT_CATALOG, load_catalog
 
 PREFIX = "ARENA_"
 ENV_FILE = ".env"
 SECRET_CHARS = 16
-NEW_FILE = os.O_CREAT | os.O_EXCL | os.O_WRONLY
 
 
 class SettingsError(Exception):
@@ -40,9 +37,21 @@ class Settings(BaseSettings):
         default=(), description="Other origins that may use the arena, e.g. https://arena.example.org, by commas"
     )
     data: Path = Field(default=Path("data"), description="Folder of the database and the voters' secret")
-    database_url: str = Field(default="", description="sqlite:///FILE; empty: arena.db in ARENA_DATA")
+    database_url: str = Field(
+        default="", repr=False, description="sqlite:///FILE or postgresql+psycopg://…; empty: arena.db in ARENA_DATA"
+    )
+    dataset: str = Field(
+        default="",
+        description="USER/NAME of a private data set on the Hub that keeps votes where the disk does not",
+    )
+    dataset_public: bool = Field(default=False, description="Allow that data set to be public, prompts and all")
+    flush_minutes: float = Field(default=2, gt=0, le=60, description="Minutes between two uploads of new votes")
+    snapshot_minutes: float = Field(default=60, gt=0, le=10080, description="Minutes between two uploads of all")
     cache: Path = Field(default=Path("~/.cache/paddock/weights"), description="Folder of downloaded weights")
     catalog: Path = Field(default=DEFAULT_CATALOG, description="The catalogue of contestants, a TOML file")
+    lineup: Literal["auto", "cpu", "zerogpu", "gpu-8gb", "gpu-24gb"] = Field(
+        default="auto", description="Which line-up of the catalogue plays; auto: the one for this hardware"
+    )
     secret: SecretStr = Field(
         default=SecretStr(""), description="Signs voter cookies; empty: made once and kept in ARENA_DATA"
     )
@@ -60,25 +69,74 @@ class Settings(BaseSettings):
     pace_chars: float = Field(
         default=80, ge=0, le=10000, description="Characters a second that both sides are shown at; 0: as they come"
     )
+    user_header: str = Field(
+        default="", description="Header in which a trusted proxy names who has signed in, e.g. X-Forwarded-User"
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("127.0.0.1", "::1"), description="Addresses whose ARENA_USER_HEADER is believed, by commas"
+    )
+    verified_days: int = Field(
+        default=30, ge=0, le=3650, description="Days a Hugging Face account must have existed to count as verified"
+    )
+    admin_token: SecretStr = Field(default=SecretStr(""), description="Opens the page /admin; empty: nobody by token")
+    admins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Who may open /admin once signed in, by commas"
+    )
+    metrics: bool = Field(default=False, description="Answer /metrics in Prometheus' form")
+    log_format: Literal["text", "json"] = Field(default="text", description="How log lines are written")
+    stop_seconds: float = Field(
+        default=10, ge=0, le=600, description="Seconds that running answers get to finish when the arena stops"
+    )
     provisional_votes: int = Field(default=30, ge=0, description="Votes under which a rating is provisional")
+    guard: Literal["auto", "on", "off"] = Field(
+        default="auto", description="Limits, and a review of whose votes count; auto: where others can reach the arena"
+    )
+    votes_a_minute: int = Field(default=6, ge=1, description="Most votes of one voter in a minute, where guarded")
+    votes_a_day: int = Field(default=60, ge=1, description="Most votes of one voter in 24 hours, where guarded")
+    battles_in_ten_minutes: int = Field(
+        default=20, ge=1, description="Most battles begun from one network in ten minutes, where guarded"
+    )
+    battles_a_day: int = Field(
+        default=200, ge=1, description="Most battles begun from one network in 24 hours, where guarded"
+    )
+    undo_seconds: float = Field(
+        default=3, ge=0, le=30, description="Seconds in which a vote may be taken back, before the reveal; 0: none"
+    )
+    retention_days: int = Field(
+        default=0, ge=0, le=36500, description="Days after which prompts and answers are emptied; 0: they are kept"
+    )
+    moderation: str = Field(
+        default="",
+        pattern=r"^([A-Za-z_][\w.]*:[A-Za-z_]\w*)?$",
+        description="MODULE:FUNCTION that refuses prompts: given a text it returns a reason, or None; empty: nobody",
+    )
     visible_devices: str | None = Field(
         default=None, validation_alias="CUDA_VISIBLE_DEVICES", description="GPUs that engines may use; unset: all"
     )
     space_host: str = Field(default="", validation_alias="SPACE_HOST", description="Set by a Hugging Face Space")
+    space_id: str = Field(default="", validation_alias="SPACE_ID", description="Set by a Hugging Face Space")
+    zero_gpu: bool = Field(
+        default=False, validation_alias="SPACES_ZERO_GPU", description="Set by a Hugging Face Space on ZeroGPU"
+    )
+    oauth_client_id: str = Field(
+        default="", validation_alias="OAUTH_CLIENT_ID", description="Set by a Hugging Face Space with hf_oauth"
+    )
 
     @field_validator("data", "cache", "catalog")
     @classmethod
     def _home(cls, value: Path) -> Path:
         return value.expanduser()
 
-    @field_validator("secret")
+    @field_validator("secret", "admin_token")
     @classmethod
     def _is_long(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < SECRET_CHARS:
+        """Without white space around it, which comes along from files and is part of no secret."""
+        bare = value.get_secret_value().strip()
+        if 0 < len(bare) < SECRET_CHARS:
             raise ValueError(f"must have at least {SECRET_CHARS} characters, or be empty")
-        return value
+        return SecretStr(bare)
 
-    @field_validator("origins", mode="before")
+    @field_validator("origins", "trusted_proxies", "admins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return (
@@ -97,17 +155,24 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _is_sqlite(cls, value: str) -> str:
+    def _is_database(cls, value: str) -> str:
         try:
             if value:
-                sqlite_path(value)
+                check_url(value)
         except DatabaseProblem as error:
-            raise ValueError("must be sqlite:///FILE") from error
+            raise ValueError(f"must be {FORMS}") from error
         return value
 
     @property
     def on_space(self) -> bool:
         return bool(self.space_host)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether strangers are limited and reviewed: as `guard` says, else where others can reach the arena."""
+        if self.guard != "auto":
+            return self.guard == "on"
+        return self.on_space or bool(self.origins or self.user_header) or not _only_here(self.host)
 
     @property
     def listen(self) -> str:
@@ -118,16 +183,10 @@ class Settings(BaseSettings):
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data / 'arena.db'}"
 
-    def check_address(self) -> None:
-        """Raise `SettingsError` where the arena can't listen at its address; say what to change."""
-        try:
-            with socket.create_server((self.listen, self.port), family=_family(self.listen)):
-                pass
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise SettingsError(f"Port {self.port} of {self.listen} is taken; set ARENA_PORT.") from error
-            reason = error.strerror or str(error)
-            raise SettingsError(f"{PREFIX}HOST={self.listen}, port {self.port}: {reason}.") from error
+    @property
+    def students(self) -> Path:
+        """The catalogue's second file: contestants that were taught here (`python -m arena distill register`)."""
+        return self.data / "students.toml"
 
     def reach_ourselves_directly(self) -> None:
         """Whatever proxy is set: Gradio asks its own address whether it has started."""
@@ -135,37 +194,29 @@ class Settings(BaseSettings):
             others = [os.environ[name]] if os.environ.get(name) else []
             os.environ[name] = ",".join([*others, "localhost", "127.0.0.1", self.listen])
 
+    def name_real_peers(self) -> None:
+        """Let requests name who they really come from: the server's own belief in any proxy on this machine would
+        hide it, and which proxies are believed is a setting of ours (arena/peers.py).
+        """
+        os.environ["FORWARDED_ALLOW_IPS"] = ""
+
     def choose_devices(self) -> None:
         """Let the engines' processes see the GPUs that are counted, wherever the setting was written."""
         if self.visible_devices is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = self.visible_devices
 
-    def voter_secret(self) -> bytes:
-        """The key that signs cookies and makes pseudonyms; made at the first start and kept readable by us alone.
 
-        Raises `SettingsError` where it can be neither read nor kept.
-        """
-        if given := self.secret.get_secret_value():
-            return given.encode()
-        path = self.data / "secret"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # It may have been made before, or by another process at this very moment.
-            with suppress(FileExistsError), os.fdopen(os.open(path, NEW_FILE, 0o600), "w") as file:
-                file.write(secrets.token_hex(32))
-            kept = path.read_text().strip().encode()
-        except OSError as error:
-            raise SettingsError(
-                f"The voters' secret {path} can't be kept ({error.strerror}); "
-                "set ARENA_DATA to a folder that can be written, or ARENA_SECRET."
-            ) from error
-        if not kept:  # a kill between making and writing it: anybody could sign with nothing
-            raise SettingsError(f"The voters' secret {path} is empty; delete the file, and a new one is made.")
-        return kept
+def _only_here(host: str) -> bool:
+    """Whether who listens on this host is reached from this machine alone; of a name but one nobody knows."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def environment_with(data: Path) -> dict[str, str]:
+    """The environment for a verb of ours in a process of its own, which keeps its data in this folder."""
+    return {**os.environ, f"{PREFIX}DATA": str(data), f"{PREFIX}DATABASE_URL": ""}
 
 
 def load_settings() -> Settings:
@@ -184,17 +235,18 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(dict(problem)) for problem in error.errors())) from error
     if others := [name for name in kept if name.upper() not in known]:
-        _refuse_but_keys(others, loaded.catalog)
+        _refuse_but_keys(others, loaded)
     return loaded
 
 
-def _refuse_but_keys(names: Iterable[str], catalog: Path) -> None:
-    keys = {spec.endpoint.key for spec in load_catalog(catalog) if spec.endpoint}
+def _refuse_but_keys(names: Iterable[str], loaded: Settings) -> None:
+    specs = load_catalog(loaded.catalog, students=loaded.students)
+    keys = {spec.endpoint.key for spec in specs if spec.endpoint}
     for name in names:
         if name not in keys:  # its value may be anybody's key, and is not repeated
             raise SettingsError(
                 f"{name} in .env is neither a setting (`python -m arena settings` lists them) "
-                f"nor the key of an endpoint in {catalog}."
+                f"nor the key of an endpoint in {loaded.catalog}."
             )
 
 
@@ -213,11 +265,20 @@ def endpoint_keys(names: Iterable[str]) -> Mapping[str, SecretStr]:
     return keys
 
 
+def hub_token(variable: str = "HF_TOKEN") -> SecretStr | None:
+    """The token for uploads to the Hugging Face Hub: of this variable, else of `hf auth login`; None without one."""
+    from huggingface_hub import get_token  # takes a quarter of a second, which other verbs need not wait for
+
+    token = os.environ.get(variable, "").strip() or (get_token() if variable == "HF_TOKEN" else None)
+    return SecretStr(token) if token else None
+
+
 def _sentence(problem: dict[str, object]) -> str:
     location = problem["loc"]
     field = str(location[0]) if isinstance(location, tuple) and location else "settings"
-    variable = (field if field.upper().startswith((PREFIX, "SPACE_")) else PREFIX + field).upper()
-    hidden = "secret" in field or "@" in str(problem["input"])  # an address may hold a password
+    variable = (field if field.upper().startswith((PREFIX, "SPACE", "OAUTH_", "CUDA_")) else PREFIX + field).upper()
+    # An address may hold a password.
+    hidden = "secret" in field or "token" in field or any(sign in str(problem["input"]) for sign in ("@", "password"))
     value = "" if hidden else f"={problem['input']!r}"
     described = Settings.model_fields.get(field)
     meaning = f" ({described.description})" if described else ""

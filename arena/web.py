@@ -8,49 +8,58 @@ from __future__ import annotations
 import ipaddress
 import logging
 import re
-import tempfile
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from threading import Lock
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from starlette.background import BackgroundTask
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request, cookie_parser
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from arena.downloads import Downloads
-from arena.exports import ExportError
+from arena.connections import HEARTBEAT
+from arena.peers import Peers, address_of
+from arena.policy import security_headers
+from arena.throttle import Throttle, TooMany
 from arena.voters import COOKIE, Voters
-from db.session import DatabaseProblem
 
 MAX_BODY = 64 * 1024
 TOO_LARGE = "The prompt is too long; please shorten it."
+TOO_MANY = "There are too many requests from your network; please wait a moment."
 YEAR = 365 * 24 * 3600
 
 log = logging.getLogger("paddock.web")
 
-PAGES = r"|leaderboard/?|about/?"
+PAGES = r"|leaderboard/?|evaluation/?|about/?"
 _GET = re.compile(
     rf"/({PAGES}|config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|healthz"
-    r"|assets/.+|static/.+|svelte/.+|download/[a-z]+\.(csv|json|jsonl)"
+    r"|assets/.+|static/.+|svelte/.+|download/[a-z_-]+\.[a-z]+|api/[a-z]+"
     r"|gradio_api/(info|startup-events|theme\.css|login_check|queue/data|heartbeat/\w+|call/\w+/\w+))"
 )
 _POST = re.compile(r"/gradio_api/(queue/join|call/\w+|cancel|reset)")
 _PAGE = re.compile(rf"/({PAGES})")
+_FILE = re.compile(r"/(assets|static|svelte)/.+")
+_SIGN_IN = re.compile(r"/(login/(huggingface|callback)|logout)")
+_METRICS = re.compile(r"/metrics")
+_ADMIN = {"GET": re.compile(r"/admin/?"), "HEAD": re.compile(r"/admin/?"), "POST": re.compile(r"/admin/(open|close)")}
 
 
 @dataclass(frozen=True)
 class Site:
-    """Where this arena is reached: its own origins, and whether it is framed by Hugging Face."""
+    """Where this arena is reached: its own origins, and whether it is framed by Hugging Face.
+
+    `user_header` is left to the proxies among the `peers`; `signs_in`, `admin` and `metrics` open those pages.
+    """
 
     origins: tuple[str, ...] = ()
     on_space: bool = False
     listen: str = "127.0.0.1"
+    peers: Peers = field(default_factory=Peers)
+    user_header: str = ""
+    signs_in: bool = False
+    admin: bool = False
+    metrics: bool = False
 
     def knows_host(self, host: str) -> bool:
         """Whether a Host header names this arena; a foreign name that resolves to us is an attack."""
@@ -61,13 +70,19 @@ class Site:
 
 
 class Guard:
-    """ASGI middleware: known paths, hosts and origins only, small bodies, a voter cookie, safe headers."""
+    """ASGI middleware: known paths, hosts and origins only, small bodies, a voter cookie, safe headers.
 
-    def __init__(self, app: ASGIApp, voters: Voters, site: Site) -> None:
+    With a `throttle` no network gets more than its share.
+    """
+
+    def __init__(self, app: ASGIApp, voters: Voters, site: Site, throttle: Throttle | None = None) -> None:
         self._app = app
+        self._throttle = throttle
         self._voters = voters
         self._site = site
-        self._headers = _security_headers(site)
+        self._headers = security_headers("https://huggingface.co https://*.hf.space" if site.on_space else "'none'")
+        # Anybody may have a Space: its page must not lie over that of an administrator.
+        self._admin_headers = security_headers("'none'")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -75,12 +90,30 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
+        scope = self._site.peers.seen(scope, self._site.user_header)
+        try:
+            with self._share(scope):
+                await self._answer(scope, receive, send)
+        except TooMany:
+            await _detailed(TOO_MANY, 429)(scope, receive, self._decorated(send, scope, Headers(scope=scope)))
+
+    def _share(self, scope: Scope) -> AbstractContextManager[None]:
+        if self._throttle is None:
+            return nullcontext()
+        address = address_of(scope, self._site.on_space)
+        path = scope["path"]
+        return self._throttle.answering(
+            address, cheap=_FILE.fullmatch(path) is not None, heartbeat=path.startswith(HEARTBEAT)
+        )
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
+        send = self._decorated(send, scope, headers)
         refused = self._refuse(scope, headers)
         if refused is not None:
-            await refused(scope, receive, self._decorated(send, scope, headers))
+            await refused(scope, receive, send)
             return
-        await self._pass_on(scope, _CappedBody(receive).receive, self._decorated(send, scope, headers))
+        await self._pass_on(scope, _CappedBody(receive).receive, send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = False
@@ -106,25 +139,35 @@ class Guard:
             return _plain("That origin may not use this arena.", 403)
         if scope["method"] == "POST" and headers.get("sec-fetch-site") == "cross-site":
             return _plain("That site may not use this arena.", 403)
-        allowed = {"GET": _GET, "HEAD": _GET, "POST": _POST}.get(scope["method"])
-        if allowed is None or not allowed.fullmatch(scope["path"]):
+        if not self._is_open(scope["method"], scope["path"]):
             return _plain("Not found.", 404)
         if not headers.get("content-length", "0").isdecimal() or int(headers.get("content-length", "0")) > MAX_BODY:
-            return _too_large()
+            return _detailed(TOO_LARGE, 413)
         return None
+
+    def _is_open(self, method: str, path: str) -> bool:
+        allowed = [{"GET": _GET, "HEAD": _GET, "POST": _POST}.get(method)]
+        if self._site.signs_in and method == "GET":
+            allowed.append(_SIGN_IN)
+        if self._site.metrics and method == "GET":
+            allowed.append(_METRICS)
+        if self._site.admin:
+            allowed.append(_ADMIN.get(method))
+        return any(paths.fullmatch(path) for paths in allowed if paths)
 
     def _decorated(self, send: Send, scope: Scope, headers: Headers) -> Send:
         greets = scope["method"] == "GET" and _PAGE.fullmatch(scope["path"])
+        safe = self._admin_headers if _ADMIN["GET"].fullmatch(scope["path"]) else self._headers
         newcomer = greets and self._voters.recognise(read_cookie(headers.get("cookie", ""))) is None
 
         async def decorated(message: Message) -> None:
             if message["type"] == "http.response.start":
                 response = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                for name, value in safe.items():
                     response[name] = value
                 if newcomer:
                     response["cache-control"] = "no-store"
-                    response.append("set-cookie", self._cookie(_is_secure(scope, headers)))
+                    response.append("set-cookie", self._cookie(is_secure(scope, headers)))
             await send(message)
 
         return decorated
@@ -146,7 +189,8 @@ def read_cookie(header: str) -> str | None:
     return cookie_parser(header).get(COOKIE)
 
 
-def _is_secure(scope: Scope, headers: Headers) -> bool:
+def is_secure(scope: Scope, headers: Headers) -> bool:
+    """Whether the visitor's browser came by https, here or at a proxy."""
     return scope["scheme"] == "https" or headers.get("x-forwarded-proto", "") == "https"
 
 
@@ -177,33 +221,9 @@ def _plain(text: str, status: int) -> PlainTextResponse:
     return PlainTextResponse(text + "\n", status_code=status)
 
 
-def _too_large() -> JSONResponse:
-    # Gradio's page shows `detail` to whoever sent a prompt of that size.
-    return JSONResponse({"detail": TOO_LARGE}, 413)
-
-
-def _security_headers(site: Site) -> dict[str, str]:
-    ancestors = "https://huggingface.co https://*.hf.space" if site.on_space else "'none'"
-    policy: Iterable[str] = (
-        "default-src 'self'",
-        # Gradio writes its configuration into the page and evaluates the pages' own small functions.
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",  # an answer's image would tell its model's maker who reads it
-        "font-src 'self' data:",
-        "connect-src 'self'",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        f"frame-ancestors {ancestors}",
-    )
-    return {
-        "content-security-policy": "; ".join(policy),
-        "x-content-type-options": "nosniff",
-        "referrer-policy": "no-referrer",
-        "permissions-policy": "camera=(), geolocation=(), microphone=()",
-        "cross-origin-opener-policy": "same-origin",
-    }
+def _detailed(text: str, status: int) -> JSONResponse:
+    # Gradio's page shows `detail` to whoever did what was refused.
+    return JSONResponse({"detail": text}, status)
 
 
 class _CappedBody:
@@ -220,28 +240,3 @@ class _CappedBody:
             # FastAPI lets this out of its reading of the body; any other exception would become a 400.
             raise HTTPException(413, TOO_LARGE)
         return message
-
-
-def routes(downloads: Downloads, ready: Callable[[], int]) -> list[Route]:
-    """Our own addresses beside Gradio's: a health check, and the files of the Leaderboard page."""
-    writing = Lock()
-
-    async def health(_: Request) -> JSONResponse:
-        return JSONResponse({"status": "ok", "ready": ready()})
-
-    def download(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in downloads.names:
-            return _plain("Not found.", 404)
-        folder = tempfile.TemporaryDirectory(prefix="paddock-")
-        path = Path(folder.name) / name
-        try:
-            with writing:  # one at a time: each holds a whole export
-                downloads.write(name, path)
-        except (ExportError, DatabaseProblem) as error:
-            folder.cleanup()
-            log.warning("download of %s: %s", name, error)
-            return _plain("The file can't be written now; please try again later.", 503)
-        return FileResponse(path, filename=name, background=BackgroundTask(folder.cleanup))
-
-    return [Route("/healthz", health), Route("/download/{name}", download, methods=["GET"])]

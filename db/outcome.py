@@ -30,6 +30,8 @@ class Refusal(StrEnum):
     EXPIRED = "expired"
     TOO_MANY_ATTEMPTS = "too_many_attempts"
     TOO_MANY_TURNS = "too_many_turns"
+    TOO_MANY_VOTES = "too_many_votes"
+    TOO_MANY_BATTLES = "too_many_battles"
 
 
 class Refused(Exception):

@@ -21,7 +21,8 @@ class Side:
     """How one side of a turn came out; each field is the column of that name and of its side.
 
     `reason` says why it ended (None: it did not), the others what it took (None: not known): tokens generated,
-    tokens read, seconds from the asking to the first text and to the end, joules of the GPU.
+    tokens read, seconds from the asking to the first text and to the end, joules of the GPU; and how the answer
+    looks: characters, headings, list items, bold passages.
     """
 
     answer: str
@@ -31,6 +32,10 @@ class Side:
     first_token_seconds: float | None = None
     seconds: float | None = None
     joules: float | None = None
+    length: int | None = None
+    headings: int | None = None
+    lists: int | None = None
+    bold: int | None = None
 
 
 # -- contestants ---------------------------------------------------------------------------------
@@ -53,6 +58,7 @@ def battle_counts(session: Session) -> dict[tuple[str, str], int]:
     """All battles by (contestant of side a, contestant of side b).
 
     Void ones too: a pair whose battles all fail would else stay the least compared one, and be drawn for ever.
+    Imported ones too: they inform the ratings, so a pair known from elsewhere needs fewer battles here.
     """
     rows = session.execute(
         select(Battle.contestant_a, Battle.contestant_b, func.count()).group_by(
@@ -82,7 +88,10 @@ def own_battle(session: Session, battle_id: str, voter: str) -> Battle:
 def waiting_battle(session: Session, voter: str, since: datetime) -> str | None:
     """The id of the voter's newest battle, if it is open or stopped and ended after `since`."""
     newest = session.scalar(
-        select(Battle).where(Battle.voter == voter).order_by(Battle.created_at.desc(), Battle.id).limit(1)
+        select(Battle)
+        .where(Battle.voter == voter, Battle.source.is_(None))
+        .order_by(Battle.created_at.desc(), Battle.id)
+        .limit(1)
     )
     if newest is None or newest.status not in ("open", "stopped"):
         return None
@@ -121,6 +130,9 @@ def regenerate(session: Session, battle_id: str, voter: str, seed: int, now: dat
         position=last.position,
         attempt=last.attempt + 1,
         prompt=last.prompt,
+        category=last.category,
+        language=last.language,
+        probe=last.probe,
         seed=seed,
         status="generating",
         started_at=now,
@@ -129,14 +141,20 @@ def regenerate(session: Session, battle_id: str, voter: str, seed: int, now: dat
     return again
 
 
-def finish_turn(session: Session, key: tuple[str, int, int], a: Side, b: Side, now: datetime) -> None:
-    """Both sides are complete: the battle is open for its vote."""
+def finish_turn(
+    session: Session, key: tuple[str, int, int], a: Side, b: Side, now: datetime, named: str | None = None
+) -> None:
+    """Both sides are complete: the battle is open for its vote. `named`: the sides that said who they are."""
     _end_turn(session, key, a, b, now, "finished", "open")
+    session.get_one(Turn, key).named = named
 
 
-def stop_turn(session: Session, key: tuple[str, int, int], a: Side, b: Side, now: datetime) -> None:
-    """The visitor stopped, or left: what there is stays, and can't be voted on."""
+def stop_turn(
+    session: Session, key: tuple[str, int, int], a: Side, b: Side, now: datetime, named: str | None = None
+) -> None:
+    """The visitor stopped, or left: what there is stays, and can't be voted on. `named` as for `finish_turn`."""
     _end_turn(session, key, a, b, now, "stopped", "stopped")
+    session.get_one(Turn, key).named = named
 
 
 def fail_turn(session: Session, key: tuple[str, int, int], a: Side, b: Side, now: datetime, failure: str) -> None:
@@ -144,14 +162,22 @@ def fail_turn(session: Session, key: tuple[str, int, int], a: Side, b: Side, now
     _end_turn(session, key, a, b, now, "failed", "void", failure)
 
 
-def stop_orphans(session: Session, now: datetime, battle_id: str | None = None) -> int:
-    """Mark what nobody generates any more as stopped, everywhere or in one battle; the number of battles."""
-    turns = update(Turn).where(Turn.status == "generating")
-    battles = update(Battle).where(Battle.status == "generating")
+def stop_orphans(
+    session: Session, now: datetime, battle_id: str | None = None, begun_before: datetime | None = None
+) -> int:
+    """Mark what nobody generates any more as stopped, everywhere or in one battle; the number of battles.
+
+    Where other processes share the database, `begun_before` leaves alone what they may still be generating.
+    """
+    left = select(Turn.battle_id).where(Turn.status == "generating")
     if battle_id is not None:
-        turns, battles = turns.where(Turn.battle_id == battle_id), battles.where(Battle.id == battle_id)
-    session.execute(turns.values(status="stopped", finished_at=now))
-    result = session.execute(battles.values(status="stopped", finished_at=now))
+        left = left.where(Turn.battle_id == battle_id)
+    if begun_before is not None:
+        left = left.where(Turn.started_at < begun_before)
+    battles = session.scalars(left).all()
+    ended = {"status": "stopped", "finished_at": now}
+    session.execute(update(Turn).where(Turn.battle_id.in_(battles), Turn.status == "generating").values(ended))
+    result = session.execute(update(Battle).where(Battle.id.in_(battles), Battle.status == "generating").values(ended))
     return int(result.rowcount)  # type: ignore[attr-defined]
 
 

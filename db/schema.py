@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,83 +12,79 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from db.session import Database, DatabaseProblem, check_integrity, sqlite_path
+from db.copies import copy_of
+from db.postgres import check_server
+from db.session import Database, DatabaseProblem, check_integrity
+from db.sqlite import make_file
+from db.url import is_sqlite, name_of, sqlite_path
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def open_database(url: str) -> Database:
-    """Open for serving: create the file, check every page, migrate to this code's schema.
+    """Open for serving: create the file or reach the server, check every page, migrate to this code's schema.
 
-    The caller holds `writer_lock`. Raises `DatabaseProblem` for a folder that can't be written, a
-    damaged file, or a schema newer than this code.
+    The caller holds `writer_lock`. Raises `DatabaseProblem` for a folder that can't be written, a damaged file, a
+    server that can't be used, or a schema newer than this code.
     """
-    path = sqlite_path(url)
-    if path.is_dir():
-        raise DatabaseProblem(f"The database {path} is a folder; ARENA_DATABASE_URL must name a file.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Votes and prompts are private: nobody else on this machine may read them.
-        path.touch(mode=0o600)
-    except OSError as error:
-        raise DatabaseProblem(
-            f"The database {path} can't be written ({error.strerror}); set ARENA_DATA to a folder that can."
-        ) from error
-    database = Database(url)
-    try:
-        check_integrity(database)
-        database.write(lambda session: migrate(session.connection(), path))
-    except BaseException:
-        database.close()
-        raise
-    return database
+    if is_sqlite(url):
+        make_file(url)
+    else:
+        check_server(url)
+    with closing(Database(url, references=False)) as database:
+        if not database.shared:
+            check_integrity(database)
+        database.write(lambda session: migrate(session.connection(), url))
+    return Database(url)
 
 
 def is_current(url: str) -> bool:
-    """Whether the file exists with exactly this code's schema, so that reading it needs no migration."""
-    path = sqlite_path(url)
-    if not path.is_file() or path.stat().st_size == 0:
+    """Whether the database exists with exactly this code's schema, so that reading it needs no migration."""
+    if not is_sqlite(url):
+        check_server(url)
+    elif not sqlite_path(url).is_file() or sqlite_path(url).stat().st_size == 0:
         return False
-    database = Database(url)
-    try:
-        check_integrity(database)
+    with closing(Database(url)) as database:
+        if not database.shared:
+            check_integrity(database)
         with database.read() as session:
-            return _known_revision(session.connection(), path) == _scripts().get_current_head()
-    finally:
-        database.close()
+            return known_revision(session.connection(), url) == _scripts().get_current_head()
 
 
-def migrate(connection: Connection, path: Path) -> None:
-    """Bring the schema to this code's head inside the caller's transaction; snapshot the old file first."""
+def migrate(connection: Connection, url: str) -> None:
+    """Bring the schema to this code's head inside the caller's transaction; keep a copy of an older file first.
+
+    The connection must not enforce references: SQLite changes a column by remaking its table, and a table that others
+    point to could not be dropped. They are checked all together at the end. PostgreSQL changes tables where they are.
+    """
     scripts = _scripts()
-    revision = _known_revision(connection, path)
+    revision = known_revision(connection, url)
     head = scripts.get_current_head()
     if revision == head:
         return
-    if revision is not None:
-        _snapshot(path, path.with_name(f"{path.name}.before-{head}"))
+    if revision is not None and is_sqlite(url):
+        path = sqlite_path(url)
+        copy_of(path, path.with_name(f"{path.name}.before-{head}"))
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    broken: list[Any] = list(connection.execute(text("PRAGMA foreign_key_check")))
+    broken: list[Any] = list(connection.execute(text("PRAGMA foreign_key_check"))) if is_sqlite(url) else []
     if broken:
-        raise DatabaseProblem(f"The migration of {path} would break references in {broken[0][0]}; nothing was changed.")
+        raise DatabaseProblem(
+            f"The migration of {name_of(url)} would break references in {broken[0][0]}; nothing was changed."
+        )
+
+
+def known_revision(connection: Connection, url: str) -> str | None:
+    """The schema the database has; None where it is empty. Raises `DatabaseProblem` for one of newer code."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is not None and revision not in {script.revision for script in _scripts().walk_revisions()}:
+        raise DatabaseProblem(
+            f"The database {name_of(url)} is newer than this code (schema {revision}); update Paddock."
+        )
+    return revision
 
 
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(MIGRATIONS))
-
-
-def _known_revision(connection: Connection, path: Path) -> str | None:
-    revision = MigrationContext.configure(connection).get_current_revision()
-    if revision is not None and revision not in {script.revision for script in _scripts().walk_revisions()}:
-        raise DatabaseProblem(f"The database {path} is newer than this code (schema {revision}); update Paddock.")
-    return revision
-
-
-def _snapshot(source: Path, target: Path) -> None:
-    # As private as the original; and SQLite's own backup, since a plain copy loses what is still in the log.
-    target.touch(mode=0o600)
-    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as copy:
-        old.backup(copy)

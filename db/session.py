@@ -1,7 +1,7 @@
-"""The database: one writer that commits in groups, many readers, both on SQLite in WAL mode.
+"""The database: one writer that commits in groups, many readers; on SQLite in WAL mode or on PostgreSQL.
 
-One writing connection alone commits and checkpoints: writers never meet a lock, one fsync serves
-many votes, and the WAL-reset defect of SQLite before 3.51.3 can't arise.
+One writing connection a process: its writers never meet a lock, and one fsync serves many votes. Of SQLite only one
+process may write at a time; on PostgreSQL several do, in line behind one lock.
 """
 
 from __future__ import annotations
@@ -11,47 +11,57 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
-from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session as Session  # part of what this module offers
 
+from db import postgres
+from db.sqlite import empty_log, file_lock, sqlite_engine
+from db.url import DatabaseProblem as DatabaseProblem  # likewise
+from db.url import Unstorable as Unstorable
+from db.url import check_url as check_url
+from db.url import is_sqlite, name_of
+from db.url import sqlite_path as sqlite_path
+
 GROUP_SIZE = 64
-BUSY_MS = 5000
 
 T = TypeVar("T")
 Work = Callable[[Session], Any]
 
 
-class DatabaseProblem(Exception):
-    """The database can't be used; the message names the file and the remedy."""
-
-
 class Database:
-    """An open database. `read` gives a session that can't write; `write` runs on the writer thread."""
+    """An open database. `read` gives a session that can't write; `write` runs on the writer thread.
 
-    def __init__(self, url: str) -> None:
-        self.path = sqlite_path(url)
+    `name` is for messages and holds no password. `shared`: other processes may write to it at the same time.
+    Without `references` SQLite enforces no foreign keys: for migrations alone, which must be able to remake a table
+    that others point to.
+    """
+
+    def __init__(self, url: str, *, references: bool = True) -> None:
+        self.url, self.name = url, name_of(url)
+        self.shared = not is_sqlite(url)
         self._reader = _engine(url, writable=False)
-        self._writer = _engine(url, writable=True)
+        self._writer = _engine(url, writable=True, references=references)
         self._jobs: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
         self._closed = False
+        self._empties_log = threading.Event()
         self._door = threading.Lock()
         self._thread = threading.Thread(target=self._write_groups, name="db-writer", daemon=True)
         self._thread.start()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that can't write. Raises `DatabaseProblem` where the file can't be read."""
+        """A session that can't write and sees one moment. Raises `DatabaseProblem` where it can't read."""
         try:
             with Session(self._reader) as session:
                 yield session
-        except (DatabaseError, PoolTimeout) as error:
-            raise DatabaseProblem(f"The database {self.path} can't be read: {error}.") from error
+        except PoolTimeout as error:
+            raise DatabaseProblem(f"The database {self.name} can't be read: too many read it at once.") from error
+        except DBAPIError as error:
+            raise DatabaseProblem(f"The database {self.name} can't be read: {postgres.why(error)}.") from error
 
     def submit(self, work: Callable[[Session], T]) -> Future[T]:
         """Queue `work` for the writer; the future resolves after its commit reached the disk.
@@ -62,12 +72,21 @@ class Database:
         future: Future[T] = Future()
         with self._door:  # nothing may be queued behind the writer's end: it would wait for ever
             if self._closed:
-                raise DatabaseProblem(f"The database {self.path} is closed.")
+                raise DatabaseProblem(f"The database {self.name} is closed.")
             self._jobs.put((work, future))
         return future
 
     def write(self, work: Callable[[Session], T]) -> T:
         return self.submit(work).result()
+
+    def empty_log(self) -> None:
+        """Let nothing that was deleted stay in SQLite's log beside the file: as soon as nobody reads from it.
+
+        What a server keeps is the server's. Raises `DatabaseProblem` where the database is closed.
+        """
+        if not self.shared:
+            self._empties_log.set()
+            self.submit(lambda _: None)
 
     def close(self) -> None:
         """Finish what was submitted, then close every connection; the writer's last of all."""
@@ -88,6 +107,8 @@ class Database:
                 group.append(self._jobs.get())
             ending = None in group
             self._commit([job for job in group if job is not None])
+            if self._empties_log.is_set() and empty_log(self._writer):
+                self._empties_log.clear()
 
     def _commit(self, group: list[tuple[Work, Future[Any]]]) -> None:
         # Whoever stopped waiting before the work began has it left undone; from here on nobody can.
@@ -109,94 +130,75 @@ class Database:
     def _attempt(self, session: Session, work: Work) -> tuple[Any, Exception | None]:
         """What `work` returned, or what it raised once its own changes are undone.
 
-        Raises where SQLite gave up the whole transaction (a full disk does that), and the group with it.
+        Raises where the whole transaction is given up (a full disk or a lost server does that), and the group with it.
         """
         connection = session.connection().connection.driver_connection
         try:
             with session.begin_nested():
                 result = work(session)
         except Exception as error:
-            if not getattr(connection, "in_transaction", False):
+            if not self._goes_on(connection):
                 raise
             return None, self._explained(error)
         return result, None
 
+    def _goes_on(self, connection: Any) -> bool:
+        return postgres.in_transaction(connection) if self.shared else bool(connection.in_transaction)
+
     def _explained(self, error: Exception) -> Exception:
-        if not isinstance(error, DatabaseError):
+        if not isinstance(error, DBAPIError):
             return error
-        problem = DatabaseProblem(f"The database {self.path} can't be written: {_first(error).orig}.")
+        kind = Unstorable if isinstance(_first(error), DataError) else DatabaseProblem
+        problem = kind(f"The database {self.name} can't be written: {postgres.why(_first(error))}.")
         problem.__cause__ = error
         return problem
 
 
-def _first(error: DatabaseError) -> DatabaseError:
+def _first(error: DBAPIError) -> DBAPIError:
     """What went wrong first; undoing it may have failed too, which tells nobody anything."""
     before: BaseException | None = error
     while before is not None:
-        if isinstance(before, DatabaseError):
+        if isinstance(before, DBAPIError):
             error = before
         before = before.__context__
     return error
 
 
-def sqlite_path(url: str) -> Path:
-    """The file behind a `sqlite:///…` URL. Raises `DatabaseProblem` for any other URL."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise DatabaseProblem(f"ARENA_DATABASE_URL must be sqlite:///FILE, not {url}.") from error
-    if parsed.drivername != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise DatabaseProblem(f"ARENA_DATABASE_URL must be sqlite:///FILE, not {parsed.render_as_string()}.")
-    return Path(parsed.database)
-
-
 @contextmanager
 def writer_lock(url: str) -> Iterator[None]:
-    """Hold the right to write to this database, across processes.
+    """Hold the right to write to a SQLite file, across processes; PostgreSQL lets several write, so nothing is held.
 
     Raises `DatabaseProblem` at once where another process holds it (a running server, as a rule).
     """
-    path = sqlite_path(url)
-    lock = FileLock(path.with_name(path.name + ".lock"), timeout=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise DatabaseProblem(
-            f"The database {path} is in use by a running arena; stop it first, or use another ARENA_DATABASE_URL."
-        ) from error
-    except OSError as error:
-        raise DatabaseProblem(
-            f"The folder {path.parent} can't be written ({error.strerror}); set ARENA_DATA."
-        ) from error
-    try:
+    if is_sqlite(url):
+        with file_lock(sqlite_path(url)):
+            yield
+    else:
         yield
-    finally:
-        lock.release()
 
 
-def _engine(url: str, *, writable: bool) -> Engine:
-    engine = create_engine(url, pool_size=1 if writable else 5, max_overflow=0 if writable else 10)
+@contextmanager
+def only_one(url: str, name: str, task: str) -> Iterator[None]:
+    """Do what goes by `name` in no two processes at a time. On SQLite `writer_lock` has seen to that already.
 
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _: Any) -> None:
-        # First of all: pysqlite must not open transactions by itself, or BEGIN below comes too late.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA synchronous=FULL")
-        if writable:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        else:
-            cursor.execute("PRAGMA query_only=ON")
-        cursor.close()
+    Raises `DatabaseProblem` at once where another process is at it; `task` says at what: "asking for answers".
+    """
+    if is_sqlite(url):
+        yield
+        return
+    with postgres.advisory_lock(url, name) as is_ours:
+        if not is_ours:
+            raise DatabaseProblem(
+                f"Another process is {task} already, for the database {name_of(url)}; "
+                "let it end, and the same command goes on from there."
+            )
+        yield
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writable else "BEGIN")
 
-    return engine
+def _engine(url: str, *, writable: bool, references: bool = True) -> Engine:
+    if is_sqlite(url):
+        return sqlite_engine(url, writable=writable, references=references)
+    return postgres.postgres_engine(url, writable=writable)
 
 
 def check_integrity(database: Database) -> None:
@@ -204,10 +206,10 @@ def check_integrity(database: Database) -> None:
     with database.read() as session:
         try:
             verdict = session.execute(text("PRAGMA quick_check")).scalar_one()
-        except DatabaseError as error:
+        except DBAPIError as error:
             verdict = str(error.orig)
     if verdict != "ok":
         raise DatabaseProblem(
-            f"The database {database.path} is damaged ({verdict.splitlines()[0]}); "
+            f"The database {database.name} is damaged ({verdict.splitlines()[0]}); "
             "restore a backup or move the file away."
         )

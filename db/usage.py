@@ -43,18 +43,24 @@ def took(turn: Turn, side: Literal["a", "b"]) -> Took:
 def took_after(session: Session, sequence: int) -> Iterator[TurnTook]:
     """Finished turns, superseded ones too, of battles whose vote is newer than a watermark, in the votes' order.
 
-    Battles without a vote are left out for good: what moves before the vote would tell who is playing.
+    Battles without a vote are left out for good: what moves before the vote would tell who is playing. Those whose vote
+    does not count, too, and imported ones: what was measured on another machine says nothing about this one. Stored
+    answers took nothing when they were shown.
     """
     a, b = ([getattr(Turn, f"{name}_{side}") for name in Took._fields] for side in "ab")
     rows = session.execute(
-        select(Vote.sequence, Battle.contestant_a, Battle.contestant_b, *a, *b)
+        select(Vote.sequence, Battle.contestant_a, Battle.contestant_b, Turn.battle_id, *a, *b)
         .join(Battle, Battle.id == Vote.battle_id)
-        # Every vote has such a turn. An outer join all the same: SQLite would else read all turns there ever were.
+        # An outer join, though only votes that came without their texts lack such a turn: SQLite would else read all
+        # turns there were.
         .outerjoin(Turn, and_(Turn.battle_id == Vote.battle_id, Turn.status == "finished"))
-        .where(Vote.sequence > sequence)
+        .where(
+            Vote.sequence > sequence, Vote.status == "counted", Battle.source.is_(None), Battle.question_id.is_(None)
+        )
         .order_by(Vote.sequence),
         execution_options={"yield_per": _ROWS_AT_ONCE},
     )
-    split = 3 + len(a)
+    split = 4 + len(a)
     for row in rows:
-        yield TurnTook(row[0], row[1], row[2], Took(*row[3:split]), Took(*row[split:]))
+        if row[3] is not None:
+            yield TurnTook(row[0], row[1], row[2], Took(*row[4:split]), Took(*row[split:]))

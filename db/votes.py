@@ -7,21 +7,34 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Boolean, Integer, String, and_, bindparam, case, false, func, insert, literal, select, update
 from sqlalchemy.orm import Session
 
+from db.limits import Quotas, refuse_votes
 from db.outcome import Outcome, Refused
 from db.queries import own_battle, why_not
-from db.tables import Battle, Counter, Turn, Vote
+from db.tables import STYLES, Base, Battle, Counter, Turn, UtcDateTime, Vote, Voter
 from db.usage import Took
 
 VOTES = "votes"
+RULES = "rules"
+REVIEWED = "reviewed"
+# The columns of a vote that the turns of its battle say, and how; null where it is not known of every turn.
+FROM_TURNS = {
+    "turns": func.count(Turn.battle_id),
+    "category": func.max(case((Turn.position == 0, Turn.category))),
+    "language": func.max(case((Turn.position == 0, Turn.language))),
+    **{
+        style: case((func.count(column) == func.count(Turn.battle_id), func.sum(column)))
+        for style, column in ((name, getattr(Turn, name)) for name in STYLES)
+    },
+}
 _MEASURED = tuple(f"{name}_{side}" for name in Took._fields for side in "ab")
 
 
 @dataclass(frozen=True)
 class VoteRow:
-    """One vote as ratings read it; `a` and `b` are contestants' fingerprints."""
+    """One vote as files tell it; `a` and `b` are contestants' fingerprints."""
 
     sequence: int
     battle_id: str
@@ -30,61 +43,85 @@ class VoteRow:
     b: str
     outcome: Outcome
     turns: int
+    category: str | None
+    language: str | None
     created_at: datetime
+    status: str
+    reason: str | None
+    verified: bool
 
 
 def record_vote(
-    session: Session, battle_id: str, voter: str, outcome: Outcome, now: datetime, window: timedelta
-) -> None:
-    """Store the one vote of a battle.
+    session: Session,
+    battle_id: str,
+    voter: str,
+    outcome: Outcome,
+    now: datetime,
+    window: timedelta,
+    quotas: Quotas | None = None,
+) -> bool:
+    """Store the one vote of a battle; whether it is new. One that does not count is stored too, and says why.
 
-    The same voter with the same outcome again gets the same answer. Anything else on a battle that
-    is not open, not this voter's, or finished longer than `window` ago raises `Refused`.
+    With `quotas` strangers can reach the arena: voters may vote so often, and the votes of new ones are held. The same
+    voter with the same outcome again gets the same answer. Anything else on a battle that is not open, not this
+    voter's, or finished longer than `window` ago raises `Refused`.
     """
     won = session.execute(_WIN, {"one": battle_id, "by": voter, "since": now - window})
     if won.rowcount == 1:  # type: ignore[attr-defined]
-        sequence = _count_up(session, VOTES)
-        row = {"battle_id": battle_id, "voter": voter, "outcome": outcome.value, "sequence": sequence}
-        session.execute(_VOTE, {**row, "created_at": now})
-        return
+        if quotas:
+            refuse_votes(session, voter, now, quotas.votes)
+        sequence = count_up(session, VOTES)
+        row = {
+            "one": battle_id,
+            "verdict": outcome.value,
+            "number": sequence,
+            "moment": now,
+            "holds_new": quotas is not None,
+        }
+        session.execute(_VOTE, row)
+        return True
     battle = own_battle(session, battle_id, voter)
     stored = session.get(Vote, battle_id)
     if stored is None or stored.outcome != outcome:
         raise Refused(why_not(battle))
+    return False
 
 
 def vote_on(session: Session, battle_id: str) -> Vote | None:
     return session.get(Vote, battle_id)
 
 
-def votes_after(session: Session, sequence: int) -> list[VoteRow]:
-    """Votes newer than a watermark, in the order of their commits; 0 gives all."""
-    # Counted for each vote by the primary key of turns: an empty refresh costs nothing.
-    turns = (
-        select(func.count())
-        .where(Turn.battle_id == Vote.battle_id, Turn.superseded.is_(False))
-        .correlate(Vote)
-        .scalar_subquery()
-    )
-    rows = session.execute(
-        select(
-            Vote.sequence,
-            Vote.battle_id,
-            Vote.voter,
-            Battle.contestant_a,
-            Battle.contestant_b,
-            Vote.outcome,
-            turns,
-            Vote.created_at,
-        )
-        .join(Battle, Battle.id == Vote.battle_id)
-        .where(Vote.sequence > sequence)
-        .order_by(Vote.sequence)
-    )
+def votes_after(session: Session, sequence: int, limit: int | None = None) -> list[VoteRow]:
+    """Votes newer than a watermark, counted or not, in the order of their commits; 0 gives all, `limit` the first ones.
+
+    Whoever wants all of many votes reads on from the last one's sequence, in a session for each part.
+    """
+    rows = session.execute(_ROWS.where(Vote.sequence > sequence).limit(limit))
     return [
-        VoteRow(number, battle_id, voter, a, b, Outcome(outcome), count, created_at)
-        for number, battle_id, voter, a, b, outcome, count, created_at in rows
+        VoteRow(number, battle_id, voter, a, b, Outcome(outcome), *rest)
+        for number, battle_id, voter, a, b, outcome, *rest in rows
     ]
+
+
+def newest_vote(session: Session) -> int:
+    """The sequence of the newest vote, 0 where there is none: the watermark of who has looked at all of them."""
+    return session.scalar(select(Counter.value).where(Counter.name == VOTES)) or 0
+
+
+def rules_version(session: Session) -> int:
+    """How often labels, or the rules which votes count, have changed; whoever follows votes then begins anew."""
+    changes = select(func.sum(Counter.value)).where(Counter.name.in_((RULES, REVIEWED)))
+    return int(session.scalar(changes) or 0)
+
+
+def decided(session: Session) -> int:
+    """How often that changed otherwise than by the review, which comes to its verdicts anew wherever it finds votes."""
+    return session.scalar(select(Counter.value).where(Counter.name == RULES)) or 0
+
+
+def raise_rules(session: Session) -> int:
+    """Tell whoever follows votes that those read so far are not what they were; the new number of such decisions."""
+    return count_up(session, RULES)
 
 
 def texts_of(session: Session, battle_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
@@ -106,13 +143,13 @@ def texts_of(session: Session, battle_ids: Sequence[str]) -> dict[str, list[dict
     return texts
 
 
-def _count_up(session: Session, name: str) -> int:
+def count_up(session: Session, name: str, by: int = 1) -> int:
     """Raise a counter; its row stays locked until the commit, so numbers follow the order of commits."""
-    value = session.execute(_RAISE, {"one": name}).scalar_one_or_none()
+    value = session.execute(_RAISE, {"one": name, "more": by}).scalar_one_or_none()
     if value is None:
-        session.add(Counter(name=name, value=1))
+        session.add(Counter(name=name, value=by))
         session.flush()
-        return 1
+        return by
     return int(value)
 
 
@@ -133,8 +170,66 @@ _WIN = (
 _RAISE = (
     update(Counter)
     .where(Counter.name == bindparam("one"))
-    .values(value=Counter.value + 1)
+    .values(value=Counter.value + bindparam("more"))
     .returning(Counter.value)
     .execution_options(**_AROUND)
 )
-_VOTE = insert(Vote)
+# What is known of its voter and of its turns decides whether a vote counts; the first that applies says why not. Of a
+# model that named itself before its answer was regenerated the visitor knows the name still: superseded turns tell too.
+_EXCLUDED = Voter.excluded_at.is_not(None)
+_ASKED = select(Turn.battle_id).where(Turn.battle_id == Battle.id, Turn.probe).correlate(Battle).exists()
+_TOLD = select(Turn.battle_id).where(Turn.battle_id == Battle.id, Turn.named.is_not(None)).correlate(Battle).exists()
+_NEW = and_(
+    bindparam("holds_new", type_=Boolean()),
+    func.coalesce(Voter.verified, false()).is_(False),
+    Voter.established_at.is_(None),
+    Voter.cleared_at.is_(None),
+)
+_JUDGED = {
+    "status": case(
+        (_EXCLUDED | _ASKED | _TOLD, literal("excluded")), (_NEW, literal("held")), else_=literal("counted")
+    ),
+    "reason": case(
+        (_EXCLUDED, Voter.reason),
+        (_ASKED, literal("identity_asked")),
+        (_TOLD, literal("identity_told")),
+        (_NEW, literal("new")),
+    ),
+    "verified": func.coalesce(Voter.verified, false()),
+    "settled": false(),
+}
+_GIVEN = ("battle_id", "voter", "outcome", "sequence", "created_at", "contestant_a", "contestant_b")
+# Into the table itself: the session's own bulk insert takes no SELECT with parameters.
+_VOTE = insert(Base.metadata.tables[Vote.__tablename__]).from_select(
+    [*_GIVEN, *FROM_TURNS, *_JUDGED],
+    select(
+        Battle.id,
+        Battle.voter,
+        bindparam("verdict", type_=String()),
+        bindparam("number", type_=Integer()),
+        bindparam("moment", type_=UtcDateTime()),
+        Battle.contestant_a,
+        Battle.contestant_b,
+        *FROM_TURNS.values(),
+        *_JUDGED.values(),
+    )
+    .outerjoin_from(Battle, Turn, and_(Turn.battle_id == Battle.id, Turn.superseded.is_(False)))
+    .outerjoin(Voter, Voter.id == Battle.voter)
+    .where(Battle.id == bindparam("one"))
+    .group_by(Battle.id, Voter.id),
+)
+_ROWS = select(
+    Vote.sequence,
+    Vote.battle_id,
+    Vote.voter,
+    Vote.contestant_a,
+    Vote.contestant_b,
+    Vote.outcome,
+    Vote.turns,
+    Vote.category,
+    Vote.language,
+    Vote.created_at,
+    Vote.status,
+    Vote.reason,
+    Vote.verified,
+).order_by(Vote.sequence)

@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 Role = Literal["system", "user", "assistant"]
 Side = Literal["a", "b"]
 FinishReason = Literal["stop", "length"]
+Notice = Literal["", "quota", "no_gpu"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class Sampling:
     """How the next token is drawn; part of what a contestant is.
 
     `temperature` 0 is greedy. `top_k` 0 and `top_p` 1 switch those filters off.
-    `max_tokens` bounds one answer, `stop` holds strings that end it and are not shown.
+    `max_tokens` bounds one answer, `stop` holds strings that end it and are not shown. `schema` is a JSON schema as
+    text: engines that can hold an answer to it do, the others pass it over; no contestant has one, a judge may.
     """
 
     temperature: float = 0.7
@@ -38,6 +40,7 @@ class Sampling:
     repeat_penalty: float = 1.0
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
+    schema: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,16 @@ class Failed:
     """The answer will not be completed. `detail` is for the log, never for a visitor.
 
     `fault` is False where it is no reason to look after the model: the question was too long for it, or its
-    process has ended, which is noticed anyhow.
+    process has ended, which is noticed anyhow. `notice` is what the visitor can do something about, and has nothing
+    to do with the model: the GPU time that Hugging Face lends them is used up, or no GPU was free. `busy` are the
+    seconds after which a server to which this was too much wants to be asked again (0: it names none); None: it was
+    something else.
     """
 
     detail: str
     fault: bool = field(default=True, compare=False)
+    notice: Notice = field(default="", compare=False)
+    busy: float | None = field(default=None, compare=False)
 
 
 Event = Text | Done | Failed

@@ -19,8 +19,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from models.catalog import FolderCheckpoint, HubCheckpoint
 from models.fetch import REMEDIES, FetchError, Report, locked
+from models.origin import FolderCheckpoint, HubCheckpoint
 from models.sources import SourceFailed, Trouble, ask_hub, check_space, disk_is_full
 
 # Weights, configuration, templates, tokenizers: data only, and right in the folder, where transformers looks.

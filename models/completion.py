@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
-from models.catalog import Endpoint
 from models.chat import Done, Message, Sampling
+from models.spec import Endpoint
 
 # What a name may carry at its end: a date, a number of at least three digits, a commit, or no version at all.
 _NAME = re.compile(
     r"(?P<name>.+?)(?:[-:@](?P<version>latest|main|(?:preview|exp)(?:-[\d-]+)?|\d{3,}[\d-]*|[0-9a-f]{40}))?"
 )
 _Count = Annotated[int, Field(ge=0, le=2**31 - 1)]  # what every database's integer holds
-# Fields of a request that a server may do without: the answer is the same, only less is known of it.
-_SPARE = ("stream_options", "seed")
+# Fields of a request that a server may do without, by what complaints call them: the answer is the same, only less
+# is known of it, or its form is not warranted.
+_SPARE = {
+    "stream_options": r"\bstream_options\b",
+    "seed": r"\bseed\b",
+    "response_format": r"\bresponse.?format\b|\bjson.?schema\b|\bstructured.output|\bgrammar\b",
+}
 
 
 class Unusable(Exception):
     """What the server did is no answer; the message says why, for the log.
 
-    `again`: seconds after which to ask again may help; None where it won't.
+    `again`: seconds after which to ask again may help; None where it won't. `busy`: too much was asked of it.
     """
 
-    def __init__(self, message: str, again: float | None = None) -> None:
+    def __init__(self, message: str, again: float | None = None, *, busy: bool = False) -> None:
         super().__init__(message)
         self.again = again
+        self.busy = busy
 
 
 class _Delta(BaseModel):
@@ -82,6 +89,9 @@ def request_body(model: str, messages: Sequence[Message], sampling: Sampling, se
         body["top_k"] = sampling.top_k
     if sampling.repeat_penalty != 1:  # vLLM and llama.cpp each have a name for it
         body["repetition_penalty"] = body["repeat_penalty"] = sampling.repeat_penalty
+    if sampling.schema:
+        schema = {"name": "verdict", "strict": True, "schema": json.loads(sampling.schema)}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
     return body
 
 
@@ -93,7 +103,7 @@ def without(body: Mapping[str, object], fields: Collection[str]) -> dict[str, ob
 
 def refused_fields(complaint: str) -> set[str]:
     """The fields a server's complaint names and that the same answer can be had without; see `without`."""
-    fields = {field for field in _SPARE if re.search(rf"\b{field}\b", complaint)}
+    fields = {field for field, names in _SPARE.items() if re.search(names, complaint, re.I)}
     return fields | ({"max_tokens"} if "max_completion_tokens" in complaint else set())
 
 

@@ -10,16 +10,17 @@ import logging
 import random
 import re
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from models.catalog import ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling, Text, storable
 from models.completion import Completion, Unusable, request_body, same_model
+from models.echo import without_echo
+from models.spec import ModelSpec
 
 if TYPE_CHECKING:
     import ssl
@@ -42,7 +43,8 @@ class Timeouts:
 
     `first_token` counts from the asking: the server's own queue, every retry and every pause included. `usage` is
     for the count of tokens that follows an answer. After an attempt that failed before its first text comes the
-    next of `pauses` (give or take a half), or a longer one that the server asks for, `retry_after` at most.
+    next of `pauses` (give or take a half), or a longer one that the server asks for, `retry_after` at most. Without
+    `waits_busy` a server that is too busy is left to whoever asks: the answer fails at once, see `Failed.busy`.
     """
 
     check: float = 5.0
@@ -52,6 +54,7 @@ class Timeouts:
     usage: float = 2.0
     pauses: tuple[float, ...] = (0.5, 2.0)
     retry_after: float = 20.0
+    waits_busy: bool = True
 
 
 class Key:
@@ -114,26 +117,30 @@ class EndpointModel:
     ) -> AsyncGenerator[Event, None]:
         completion = Completion(self._endpoint)
         body = request_body(self._endpoint.model, messages, sampling, seed)
+        sentence = partial(self._sentence, asked=[message.text for message in messages])
         end: Done | Failed
         try:
-            async with aclosing(self._texts(completion, body)) as texts:
+            async with aclosing(self._texts(completion, body, sentence)) as texts:
                 async for text in texts:
                     yield Text(text)
             end = completion.end()
         except TimeoutError:
             seconds = self._timeouts.between_tokens if completion.pieces else self._timeouts.first_token
-            end = Failed(self._sentence(f"it hangs: no text for {seconds:g} s"))
+            end = Failed(sentence(f"it hangs: no text for {seconds:g} s"))
         except Unusable as error:
-            end = Failed(self._sentence(str(error)))
+            busy = error.again if error.busy and self._is_patient(error) else None
+            end = Failed(sentence(str(error)), busy=busy)
         except Exception as error:  # a defect; its words too must not leave with the key in them
-            end = Failed(self._sentence(f"{type(error).__name__}: {error}"))
+            end = Failed(sentence(f"{type(error).__name__}: {error}"))
         yield end
 
     def close(self) -> None:
         """Take no more questions; an answer under way goes on until its end, or until its generator is closed."""
         self._closed.set()
 
-    async def _texts(self, completion: Completion, body: dict[str, object]) -> AsyncGenerator[str, None]:
+    async def _texts(
+        self, completion: Completion, body: dict[str, object], sentence: Callable[[str], str]
+    ) -> AsyncGenerator[str, None]:
         """The answer's pieces; asked for again while nothing of it has arrived."""
         if trouble := "it is closed" if self._closed.is_set() else self._key.trouble:
             raise Unusable(trouble)
@@ -150,7 +157,7 @@ class EndpointModel:
                     pause = None if completion.pieces or planned is None else self._pause(error, planned)
                     if pause is None or clock() + pause > deadline:
                         raise
-                    log.info("%s", self._sentence(f"to be asked again in {pause:.1f} s: {error}"))
+                    log.info("%s", sentence(f"to be asked again in {pause:.1f} s: {error}"))
                 else:
                     return
                 await asyncio.sleep(pause)
@@ -179,10 +186,13 @@ class EndpointModel:
 
     def _pause(self, error: Unusable, planned: float) -> float | None:
         """Seconds until the request is sent again; None where that would not help."""
-        if error.again is None or error.again > self._timeouts.retry_after:
+        if error.again is None or not self._is_patient(error) or (error.busy and not self._timeouts.waits_busy):
             return None
         # About as planned, so that those who failed together don't come back together.
         return max(error.again, planned * random.uniform(0.5, 1.5))
+
+    def _is_patient(self, error: Unusable) -> bool:
+        return (error.again or 0.0) <= self._timeouts.retry_after
 
     async def _look(self) -> str:
         """What is wrong with the server, as far as its list of models tells; empty: nothing."""
@@ -210,6 +220,7 @@ class EndpointModel:
 
         return read_certificates()
 
-    def _sentence(self, trouble: str) -> str:
-        """Who, where, what is wrong: for the log and the admin."""
-        return storable(self._key.hide(f"{self.spec.name} at {self._endpoint.url}: {trouble}"))[:LONGEST_SENTENCE]
+    def _sentence(self, trouble: str, asked: Sequence[str] = ()) -> str:
+        """Who, where, what is wrong: for the log and the admin, without what the server repeats of what was asked."""
+        words = storable(self._key.hide(f"{self.spec.name} at {self._endpoint.url}: {trouble}"))[:LONGEST_SENTENCE]
+        return without_echo(words, asked)

@@ -23,8 +23,8 @@ from openai import (
     DefaultAsyncHttpxClient,
 )
 
-from models.catalog import Endpoint
 from models.completion import Unusable, listed_models, refused_fields, without
+from models.spec import Endpoint
 
 # What a request needs. The library adds what it finds in OPENAI_* variables, whosever server it speaks to.
 HEADERS = frozenset({"host", "accept", "connection", "content-type", "content-length", "user-agent"})
@@ -147,9 +147,12 @@ class Server:
 
     def _refusal(self, error: APIStatusError) -> Unusable:
         status, remark = error.status_code, _remark(error)
+        if error.code == "insufficient_quota":  # OpenAI says it with a 429, but no waiting helps
+            return Unusable(f"its account has no credit left ({status}); add some there: {remark}")
         if status in BUSY or status >= 500:
             again = _seconds(error.response.headers.get("retry-after", ""))
-            return Unusable(f"it answered {status}{f', try again in {again:.0f} s' if again else ''}: {remark}", again)
+            named = f", try again in {again:.0f} s" if again else ""
+            return Unusable(f"it answered {status}{named}: {remark}", again, busy=status == 429 or again > 0)
         match status:
             case 401 | 403:
                 name = self._endpoint.key

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from models.chat import Done, Event, Text
+from models.nvml import devices
 
 Counter = Callable[[], float]
 
@@ -97,9 +98,8 @@ async def metered(stream: AsyncGenerator[Event, None], meter: Meter) -> AsyncGen
 def nvml_counter(visible: str | None = None) -> Counter | None:
     """Joules that NVIDIA's devices have used since their driver was loaded, together; None where nothing says so.
 
-    `visible` is written as CUDA_VISIBLE_DEVICES is: numbers or UUIDs, by commas (None: every device). NVML numbers
-    devices in the order of their PCI bus, as CUDA does with CUDA_DEVICE_ORDER=PCI_BUS_ID. Why there is no counter
-    is logged. The driver counts from Volta on, in steps of some ten milliseconds, and not for parts of a GPU (MIG).
+    `visible` as in `models.nvml.devices`. Why there is no counter is logged. The driver counts from Volta on, in
+    steps of some ten milliseconds, and not for parts of a GPU (MIG).
     """
     try:
         nvml: Any = importlib.import_module("pynvml")
@@ -109,29 +109,18 @@ def nvml_counter(visible: str | None = None) -> Counter | None:
 
     def joules() -> float:
         try:
-            return float(sum(nvml.nvmlDeviceGetTotalEnergyConsumption(device) for device in devices)) / 1000
+            return float(sum(nvml.nvmlDeviceGetTotalEnergyConsumption(device) for device in seen)) / 1000
         except nvml.NVMLError as error:
             raise CounterError(str(error)) from error
 
     try:
         nvml.nvmlInit()
-        devices = _devices(nvml, visible)
+        seen = devices(nvml, visible)
         joules()
     except (nvml.NVMLError, CounterError) as error:
         log.info("Energy is not measured: %s.", error)
         return None
-    if not devices:
+    if not seen:
         log.info("Energy is not measured: no device is visible.")
         return None
     return joules
-
-
-def _devices(nvml: Any, visible: str | None) -> list[Any]:
-    if visible is None:
-        return [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(nvml.nvmlDeviceGetCount())]
-    named = [name.strip() for name in visible.split(",")]
-    return [
-        nvml.nvmlDeviceGetHandleByIndex(int(name)) if name.isdigit() else nvml.nvmlDeviceGetHandleByUUID(name)
-        for name in named
-        if name and name != "-1"
-    ]

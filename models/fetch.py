@@ -19,7 +19,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from models.catalog import FolderSource, HubSource, Source, Weights
+from models.origin import FolderSource, HubSource, Source, Weights
 from models.sources import SourceFailed, Trouble, bring, check_space, disk_is_full, disk_needed
 
 Report = Callable[[float], None]

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.budget import Budget
-from models.catalog import ModelSpec, Weights
 from models.checkpoint import bring
 from models.endpoint import EndpointModel, EndpointUnavailable
 from models.fetch import FetchError, Report
 from models.local.engine import Footprint
 from models.local.worker import LoadFailed, LoadRefused
+from models.origin import Weights
 from models.residency import Closing, Register, Resident
 from models.scripted import ScriptedModel
+from models.spec import ModelSpec
 from models.watched import Record, Watched
 
 GIGABYTE = 10**9
@@ -198,6 +199,8 @@ class Keeper:
             model = self._means.load(self._spec, weights, self._means.threads())
         except OSError as error:  # no memory for one more process, as a rule
             return 0.0, f"{self._spec.name}'s process can't be started ({error.strerror})."
+        except LoadRefused as error:
+            raise Refused(str(error)) from error
         watched = Watched(model, record, model.end)
         try:
             self._register.seat(self._spec, watched, model.end)

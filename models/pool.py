@@ -11,22 +11,44 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from models.budget import Wait
-from models.catalog import HubCheckpoint, ModelSpec
 from models.chat import ChatModel
 from models.energy import Meter
 from models.fetch import fetch
 from models.keeper import GIGABYTE, Fetch, Keeper, Load, Means, Patience
 from models.local.cores import available_cores
 from models.local.worker import ENGINES, WorkerModel
+from models.local.zerogpu import ZeroGpu
+from models.origin import HubCheckpoint
 from models.residency import NotReady, Register, Residency, Resident
+from models.spec import ModelSpec
 
-__all__ = ["NotReady", "Patience", "Pool", "Residency", "Resident", "Wait", "load_worker"]
+__all__ = [
+    "Load",
+    "NotReady",
+    "Patience",
+    "Pool",
+    "Residency",
+    "Resident",
+    "Wait",
+    "ZeroGpu",
+    "load_worker",
+    "load_zerogpu",
+]
 
 
 def load_worker(
     spec: ModelSpec, weights: Path | None, threads: int, *, slots: int = 4, meter: Meter | None = None
 ) -> Resident:
     return WorkerModel(spec, weights, threads=threads, slots=slots, meter=meter)
+
+
+def load_zerogpu(gpu: ZeroGpu, otherwise: Load) -> Load:
+    """Models of engine transformers are those that `gpu` has loaded at the start; `otherwise` loads the rest."""
+
+    def load(spec: ModelSpec, weights: Path | None, threads: int) -> Resident:
+        return gpu.resident(spec) if gpu.takes(spec) else otherwise(spec, weights, threads)
+
+    return load
 
 
 class Pool:
@@ -53,18 +75,38 @@ class Pool:
         self._patience = patience or Patience()
         self._cores = cores or available_cores()
         self._engines = [spec.id for spec in specs if spec.engine in ENGINES]
-        means = Means(self._register, self._patience, cache, load, fetch, self._threads)
-        self._keepers = _keepers(specs, means, keys or {})
+        self._means = Means(self._register, self._patience, cache, load, fetch, self._threads)
+        self._keepers = _keepers(specs, self._means, keys or {})
+        self._joining = threading.Lock()
+        self._started = False
 
     def start(self) -> None:
         """Begin to fetch and load in the background; returns at once."""
-        for keeper in self._keepers:
-            keeper.thread.start()
+        with self._joining:
+            self._started = True
+            for keeper in self._keepers:
+                keeper.thread.start()
+
+    def add(self, spec: ModelSpec, key: str = "") -> None:
+        """Keep one more spec at hand, last in the order; `key` is its endpoint's, where it needs one.
+
+        Raises `ValueError` where the pool has a spec of that id.
+        """
+        with self._joining:
+            self._register.add(spec)
+            if spec.engine in ENGINES:
+                self._engines.append(spec.id)
+            keeper = Keeper(spec, self._means, key, _set(), threading.Event())
+            self._keepers.append(keeper)
+            if self._started:
+                keeper.thread.start()
 
     def close(self) -> None:
         """Stop downloads and end every process; safe to call twice."""
         self._register.close()
-        for keeper in self._keepers:
+        with self._joining:
+            keepers = list(self._keepers)
+        for keeper in keepers:
             if keeper.thread.ident is not None:
                 keeper.thread.join(10)
 
@@ -109,14 +151,19 @@ class Pool:
 def _keepers(specs: Sequence[ModelSpec], means: Means, keys: Mapping[str, SecretStr]) -> list[Keeper]:
     """One for each spec, in the order of their downloads."""
     keepers: list[Keeper] = []
-    turn = threading.Event()
-    turn.set()
+    turn = _set()
     for spec in sorted(specs, key=_download_size):
         after = threading.Event()
         key = keys.get(spec.endpoint.key) if spec.endpoint else None
         keepers.append(Keeper(spec, means, key.get_secret_value() if key else "", turn, after))
         turn = after
     return keepers
+
+
+def _set() -> threading.Event:
+    event = threading.Event()
+    event.set()
+    return event
 
 
 def _download_size(spec: ModelSpec) -> float:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from models.budget import Budget, Seating, Wait
-from models.catalog import ModelSpec
 from models.chat import ChatModel
 from models.local.engine import Footprint
+from models.spec import ModelSpec
 
 # `resting` is fetched and not loaded, `waking` is loaded because a battle needs it.
 State = Literal["waiting", "fetching", "loading", "ready", "resting", "waking", "failed"]
@@ -74,6 +74,14 @@ class Register:
         self._places = {spec.id: Residency(spec) for spec in specs}
         self._models: dict[str, ChatModel] = {}
         self._ends: dict[str, Callable[[], None]] = {}
+
+    def add(self, spec: ModelSpec) -> None:
+        """One more model, after the others. Raises `ValueError` where there is one of its id."""
+        with self.changed:
+            if spec.id in self._places:
+                raise ValueError(f"there is a model '{spec.id}' already")
+            self._places[spec.id] = Residency(spec)
+            self.changed.notify_all()
 
     def status(self) -> tuple[Residency, ...]:
         """Every model in catalogue order."""

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.catalog import ModelSpec
-from models.chat import Done, Event, Failed, Message, Sampling, Text
+from models.chat import Done, Event, Failed, Message, Notice, Sampling, Text
+from models.spec import ModelSpec
 
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -22,7 +22,7 @@ class Script(BaseModel):
     from the top; with `by_seed` the seed picks instead. `chunk` is in characters,
     `tokens_per_second` 0 means without any pause, `fail_after` counts characters.
     `endless` repeats its reply until `max_tokens` (None: until the sampling's).
-    `hang` yields nothing, ever.
+    `hang` yields nothing, ever. With a `notice` the failure is not the model's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +33,7 @@ class Script(BaseModel):
     tokens_per_second: float = Field(default=0, ge=0)
     first_token_seconds: Seconds = 0
     fail_after: int | None = Field(default=None, ge=0)
+    notice: Notice = ""
     endless: bool = False
     max_tokens: int | None = Field(default=None, ge=1)
     hang: bool = False
@@ -79,7 +80,8 @@ class ScriptedModel:
             yield Text(piece)
             sent, tokens = sent + len(piece), tokens + 1
         if script.fail_after is not None:
-            yield Failed(f"the script fails after {script.fail_after} characters")
+            detail = f"the script fails after {script.fail_after} characters"
+            yield Failed(detail, fault=not script.notice, notice=script.notice)
             return
         yield Done("stop", tokens)
 

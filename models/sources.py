@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from models.catalog import FolderSource, HubCheckpoint, HubSource, PipSource, Source, Weights
+from models.origin import FolderSource, HubCheckpoint, HubSource, PipSource, Source, Weights
 
 Trouble = Literal["unwritable", "disk full", "cut off", "network", "no pip", "hash", "absent"]
 Tell = Callable[[int], None]

@@ -7,15 +7,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy.orm import Session
 
-from arena.battle import Battles, enrol_all
+from arena.battle import Battles
+from arena.enrolment import enrol_all
 from arena.gate import Waiting
 from arena.turn import Limits
 from arena.view import View
@@ -25,11 +27,12 @@ from db.queries import Side
 from db.schema import open_database
 from db.session import Database
 from db.tables import Battle, Turn, Vote
+from db.url import is_sqlite, sqlite_path
 from db.votes import record_vote, vote_on
-from models.catalog import ModelSpec
 from models.chat import ChatModel, Event, Message, Sampling
 from models.pool import Wait
 from models.scripted import ScriptedModel
+from models.spec import ModelSpec
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WINDOW = timedelta(hours=2)
@@ -51,10 +54,24 @@ SLOW = {"endless": True, "max_tokens": 100_000, "tokens_per_second": 2000}
 ANT, BEE, CAT = contestant("ant"), contestant("bee"), contestant("cat")
 
 
-def database_with(folder: Path, *specs: ModelSpec) -> Database:
-    database = open_database(f"sqlite:///{folder}/arena.db")
+def database_with(where: Path | str, *specs: ModelSpec) -> Database:
+    """A database that knows these contestants: at an address, or in a file of this folder."""
+    url = where if isinstance(where, str) else f"sqlite:///{where}/arena.db"
+    # Migrating takes longer than most tests, and has tests of its own (test_schema.py).
+    if is_sqlite(url) and not sqlite_path(url).exists():
+        sqlite_path(url).parent.mkdir(parents=True, exist_ok=True)
+        sqlite_path(url).write_bytes(_migrated())
+    database = open_database(url)
     enrol_all(database, specs, NOW)
     return database
+
+
+@cache
+def _migrated() -> bytes:
+    """An empty database of today's schema."""
+    with TemporaryDirectory() as folder:
+        open_database(f"sqlite:///{folder}/arena.db").close()
+        return Path(folder, "arena.db").read_bytes()
 
 
 # -- battles without models: what the state machine sees -------------------------------------------
@@ -244,10 +261,10 @@ class Arena:
             return list(rows)
 
 
-def arena_of(folder: Path, *specs: ModelSpec, **limits: object) -> Arena:
+def arena_of(where: Path | str, *specs: ModelSpec, undo_seconds: float = 0, **limits: object) -> Arena:
     rules = Limits(**{"pace_chars": 0, "tick_seconds": 0.005, "answer_seconds": 20, **limits})  # type: ignore[arg-type]
-    database, residents = database_with(folder, *specs), Residents(list(specs))
-    return Arena(database, residents, Battles(database, residents, rules, Random(1)))
+    database, residents = database_with(where, *specs), Residents(list(specs))
+    return Arena(database, residents, Battles(database, residents, rules, Random(1), undo_seconds=undo_seconds))
 
 
 def count(database: Database, table: type[Battle] | type[Turn] | type[Vote]) -> int:

@@ -1,14 +1,8 @@
-"""Real weights in the form of safetensors: the default line-up's GGUF files, converted once and kept in the cache.
-
-`python tests/checkpoints.py GGUF FOLDER` converts one file; the process takes the converter's memory with it.
-"""
+"""Real weights in the form of safetensors: the default line-up's GGUF files, converted once and kept in the cache."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -17,11 +11,11 @@ from filelock import FileLock
 from support import REPO
 
 from models.catalog import load_catalog
+from models.distill.conversion import FORM, converted
 from models.fetch import fetch
+from models.origin import Weights
 
 CACHE = Path.home() / ".cache" / "paddock"
-FORM = 1  # raised when `convert` changes what it writes
-CONVERT_SECONDS = 1200.0
 QUIET = {"PYTHONPATH": str(REPO), "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
 
 
@@ -35,37 +29,31 @@ def gemma_checkpoint() -> Path:
     return _checkpoint("gemma-3-270m-base-q4")
 
 
-def _checkpoint(contestant: str) -> Path:
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
-        pytest.skip("torch and transformers aren't installed (make test TORCH=yes)")
-    weights = next(spec.weights for spec in load_catalog() if spec.id == contestant)
-    assert weights
-    folder = CACHE / "converted" / f"{weights.sha256}-{FORM}"
+def qwen_words() -> Path:
+    """The tokenizer of Qwen2.5-Coder-0.5B-Instruct alone, as a folder; skips as above."""
+    weights = _weights("qwen2.5-coder-0.5b-instruct-q4")
+    from transformers import AutoTokenizer
+
+    folder = CACHE / "converted" / f"{weights.sha256}-{FORM}-words"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             gguf = fetch(weights, CACHE / "weights", lambda part: None)
             with tempfile.TemporaryDirectory(prefix="converting-", dir=folder.parent) as scratch:
                 made = Path(scratch) / "made"
-                command = [sys.executable, __file__, str(gguf), str(made)]
-                subprocess.run(command, cwd=REPO, env={**os.environ, **QUIET}, check=True, timeout=CONVERT_SECONDS)
+                AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(made)
                 made.rename(folder)
     return folder
 
 
-def convert(gguf: Path, folder: Path) -> None:
-    """Write the weights of `gguf` in fp32, its configuration and its tokenizer into `folder`."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-    # transformers takes it for quantized still, and refuses to save it
-    model.hf_quantizer = None
-    model.is_quantized = False
-    del model.config.quantization_config
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(folder)
+def _checkpoint(contestant: str) -> Path:
+    weights = _weights(contestant)
+    return converted(fetch(weights, CACHE / "weights", lambda part: None), weights.sha256, CACHE)
 
 
-if __name__ == "__main__":
-    convert(Path(sys.argv[1]), Path(sys.argv[2]))
+def _weights(contestant: str) -> Weights:
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        pytest.skip("torch and transformers aren't installed (make test TORCH=yes)")
+    weights = next(spec.weights for spec in load_catalog() if spec.id == contestant)
+    assert weights
+    return weights

@@ -1,12 +1,21 @@
-"""Shared fixtures: data of the project's shared folder, and a seeded random generator."""
+"""Shared fixtures: data of the project's shared folder, a seeded random generator, and both kinds of database."""
 
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from postgres import Cluster, cluster, programs
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end what tests start: a shell ignores it in the background, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +33,30 @@ def shared_data() -> Path:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(20250101)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server for the whole run."""
+    found = programs()
+    if found is None:
+        pytest.skip("No PostgreSQL on this machine; Debian's package postgresql has it.")
+    with cluster(found) as running:
+        yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What needs the server is a slow proof: not everybody has one, and starting it takes longer than most tests."""
+    for item in items:
+        if "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a fresh database: the test runs once on each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/arena.db"
+    else:
+        with request.getfixturevalue("postgres").fresh() as url:
+            yield url

@@ -107,8 +107,8 @@ def status(code: int, body: object = "", content_type: str = "application/json",
     return reply
 
 
-def refuses(code: int, message: str, **headers: str) -> Reply:
-    return status(code, {"error": {"message": message, "type": "stub", "code": None}}, **headers)
+def refuses(code: int, message: str, name: str | None = None, **headers: str) -> Reply:
+    return status(code, {"error": {"message": message, "type": "stub", "code": name}}, **headers)
 
 
 def raw(data: bytes) -> Reply:

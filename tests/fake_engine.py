@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from models.catalog import ModelSpec
 from models.chat import Done, Failed
 from models.local.engine import Footprint, Question, Unusable
+from models.spec import ModelSpec
 
 
 class FakeEngine:
@@ -70,10 +70,10 @@ class FakeEngine:
     def _linger(self, what: str, rest: str, emit: Callable[[str], None], stopped: Callable[[], bool]) -> None:
         end = time.monotonic() + float(rest or "inf")
         if what != "think":  # long, without a word, but with a sign of life
-            emit("x")
+            emit("!")
         if what == "hang":
             threading.Event().wait()
         while time.monotonic() < end and (not stopped() or what == "deaf"):
             if what == "forever":
-                emit("x")
+                emit("!")
             time.sleep(0.01)

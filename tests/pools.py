@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from models.catalog import FolderSource, ModelSpec, Weights
 from models.chat import Event, Message, Sampling
 from models.local.worker import WorkerModel
+from models.origin import FolderSource, Weights
 from models.pool import Patience, Pool
+from models.spec import ModelSpec
 from models.watched import Watched
 
 PATIENCE = 60.0

@@ -116,7 +116,8 @@ def environment(folder: Path, catalog: Path | None = None, **settings: object) -
 
     A server started with it must run in a directory without a `.env`, as `folder` is.
     """
-    given = {"DATA": folder / "data", **({"CATALOG": catalog} if catalog else {}), **settings}
+    # A vote is answered with the names at once, unless a test is about taking it back.
+    given = {"DATA": folder / "data", "UNDO_SECONDS": 0, **({"CATALOG": catalog} if catalog else {}), **settings}
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ARENA_", "GRADIO_", "SPACE_"))}
     return inherited | {"PYTHONPATH": str(REPO)} | {f"ARENA_{key}": str(value) for key, value in given.items()}
 

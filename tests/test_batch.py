@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from test_wording import bytewise
-from tiny_models import VOCABULARY, llama, torch
+from tiny_models import VOCABULARY, llama, logits, of_family, torch
 
 from models.chat import Done, Failed, Sampling
 from models.local.answering import Answering
@@ -47,7 +47,9 @@ def waits_at(number: int, go_on: threading.Event) -> Callable[[int], None]:
 
 
 def batch(forward: Any, layers: int = 0, prompt_tokens: int = 8) -> Batch:
-    return Batch(forward, layers=layers, vocabulary=VOCABULARY, device=CPU, prompt_tokens=prompt_tokens)
+    made = Batch(forward, layers=layers, vocabulary=VOCABULARY, device=CPU, prompt_tokens=prompt_tokens)
+    made.start()
+    return made
 
 
 def through(model: Any) -> Callable[[Any, Timeline], Any]:
@@ -340,6 +342,7 @@ threading.Event().wait(60)
 """
 
 
+@pytest.mark.slow
 def test_a_defect_in_the_loop_ends_the_process_instead_of_hanging_everyone() -> None:
     run = subprocess.run(
         [sys.executable, "-c", CRASH], capture_output=True, text=True, timeout=PATIENCE, check=False,
@@ -347,3 +350,27 @@ def test_a_defect_in_the_loop_ends_the_process_instead_of_hanging_everyone() -> 
     )  # fmt: skip
     assert run.returncode == 1
     assert "an illegal address" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("family", "more"),
+    [
+        ("Granite", {}),
+        ("Llama", {}),
+        ("Olmo2", {}),
+        ("Phi3", {"partial_rotary_factor": 0.75, "original_max_position_embeddings": 256}),
+        ("Qwen2", {}),
+        ("Qwen3", {}),
+    ],
+)
+def test_the_families_of_the_line_ups_answer_in_a_batch_as_they_do_alone(family: str, more: dict[str, Any]) -> None:
+    model = of_family(family, **more)
+    at = batch(through(model), layers=3)
+    prompts = [[5, 9, 30], [7] * 11, [60, 3, 88, 21, 4]]
+    asked = [Asked(at, prompt, limit=8) for prompt in prompts]
+    for request, prompt in zip(asked, prompts, strict=True):
+        assert request.wait() == Done("length", 8)
+        ids = list(prompt)
+        for _ in range(8):
+            ids.append(int(logits(model, ids).argmax()))
+        assert "".join(request.pieces) == bytewise().decode(ids[len(prompt) :])

@@ -61,6 +61,16 @@ def test_the_bench_for_a_gpu_runs_on_a_cpu_with_a_tiny_model(tmp_path: Path) -> 
         "our engine / threads, 4 streams",
         "our engine / the memory's limit, 4 streams",
     }
-    case = json.loads((tmp_path / "cpu.json").read_text())["bench_gpu"]["figures"]["tiny, nf4"]
+    figures = json.loads((tmp_path / "cpu.json").read_text())["bench_gpu"]["figures"]
+    assert figures["tiny, training"]["tokens_per_second"] > 0
+    assert figures["tiny, training"]["flops_per_second"] > 0
+    case = figures["tiny, nf4"]
     assert 0 < case["our engine"]["around_share"] < 1
     assert 0 < case["our engine"]["by_streams"]["4"]["of_the_limit"] < 1
+
+
+def test_the_bench_of_training_prints_its_ratios_and_writes_its_figures(tmp_path: Path) -> None:
+    found = ratios(bench("bench_training.py", "--quick", "--steps", "2", "--runs", "1", "--out", str(tmp_path)))
+    assert found["our training / SFTTrainer alone, tokens per second"] > 0
+    written = json.loads((tmp_path / "cpu.json").read_text())["bench_training"]["figures"]
+    assert 0 < written["masking_and_packing_share"] < 1

@@ -392,6 +392,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert not +self.seating._leases
 
 
+@pytest.mark.slow
 def test_whatever_happens_memory_is_enough_and_everybody_is_served() -> None:
     run_state_machine_as_test(AnyOrder, settings=settings(max_examples=150, stateful_step_count=40, deadline=None))
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from models.catalog import CatalogError, FolderSource, load_catalog
+from models.catalog import CatalogError, load_catalog
+from models.origin import FolderSource, HubCheckpoint
+from models.spec import Lineup
 
 ENTRY = """
 [[model]]
@@ -27,16 +30,54 @@ def two(extra: str = "") -> str:
     return ENTRY.format(id="one", name="One") + ENTRY.format(id="two", name="Two") + extra
 
 
-def test_the_default_catalogue_names_its_weights_by_hash() -> None:
-    specs = load_catalog()
+def test_the_line_up_for_cpus_names_its_weights_by_hash() -> None:
+    specs = load_catalog(lineup="cpu")
     assert len(specs) >= 3
     assert all(spec.weights and len(spec.weights.sha256) == 64 for spec in specs)
 
 
-def test_every_default_model_has_a_source_besides_the_hub() -> None:
-    for spec in load_catalog():
+def test_every_model_for_cpus_has_a_source_besides_the_hub() -> None:
+    for spec in load_catalog(lineup="cpu"):
         assert spec.weights
         assert {source.kind for source in spec.weights.sources} > {"hub"}
+
+
+@pytest.mark.parametrize("lineup", get_args(Lineup))
+def test_a_line_up_is_a_fair_one(lineup: str) -> None:
+    specs = load_catalog(lineup=lineup)
+    assert len(specs) >= 3
+    assert all(spec.lineups == (lineup,) for spec in specs)
+    # What is not the same for all would give a contestant away, or count against it.
+    assert len({spec.sampling.max_tokens for spec in specs}) == 1
+    assert len({spec.context for spec in specs}) == 1
+    assert len({spec.engine for spec in specs}) == 1
+
+
+@pytest.mark.parametrize("lineup", ["zerogpu", "gpu-8gb", "gpu-24gb"])
+def test_models_for_gpus_are_pinned_and_may_be_used_by_anybody(lineup: str) -> None:
+    for spec in load_catalog(lineup=lineup):
+        assert isinstance(spec.checkpoint, HubCheckpoint)  # whose revision is a commit, or it would not be one
+        assert spec.license in ("Apache-2.0", "MIT")
+        assert spec.url.endswith(spec.checkpoint.id)
+
+
+def test_an_entry_plays_in_its_line_ups_and_one_without_any_in_all_of_them(tmp_path: Path) -> None:
+    third = ENTRY.format(id="three", name="Three") + 'lineups = ["cpu", "gpu-8gb"]\n'
+    path = write(tmp_path, two('lineups = ["zerogpu"]\n') + third)
+    names = {lineup: [spec.id for spec in load_catalog(path, lineup)] for lineup in ("", "cpu", "zerogpu", "gpu-8gb")}
+    assert names == {
+        "": ["one", "two", "three"],
+        "cpu": ["one", "three"],
+        "zerogpu": ["one", "two"],
+        "gpu-8gb": ["one", "three"],
+    }
+    with pytest.raises(CatalogError, match=r"has 1 of 3 models in line-up 'gpu-24gb'.*ARENA_LINEUP"):
+        load_catalog(path, "gpu-24gb")
+
+
+def test_a_line_up_is_not_part_of_what_a_contestant_is() -> None:
+    spec = load_catalog()[0]
+    assert spec.model_copy(update={"lineups": ("gpu-8gb",)}).fingerprint == spec.fingerprint
 
 
 def test_the_fingerprint_follows_what_a_contestant_is_and_nothing_else() -> None:
@@ -59,6 +100,7 @@ def test_a_missing_catalogue_is_named(tmp_path: Path) -> None:
         (ENTRY.format(id="one", name="One"), "at least two"),
         (two("colour = 'red'\n"), "model two: colour"),
         (ENTRY.format(id="one", name="One") * 2, "the id 'one'"),
+        (two('lineups = ["tpu"]\n'), "model two: lineups.0: Input should be 'cpu', 'zerogpu'"),
         (ENTRY.format(id="one", name="One") + ENTRY.format(id="two", name="One"), "the name 'One'"),
         (two().replace('engine = "scripted"', 'engine = "llamacpp"'), "needs .model.weights."),
     ],

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from models.catalog import ModelSpec
 from models.chat import ChatModel, Done, Event, Failed, Message, Request, Sampling, Side, Text, answer, stream_pair
 from models.scripted import ScriptedModel
+from models.spec import ModelSpec
 
 
 def scripted(**script: object) -> ScriptedModel:

@@ -24,9 +24,12 @@ from typer.testing import CliRunner
 
 from arena.cli import app
 from models import sources
-from models.catalog import FolderCheckpoint, HubCheckpoint, load_catalog
+from models.catalog import load_catalog
 from models.checkpoint import bring, digest
 from models.fetch import FetchError
+from models.origin import FolderCheckpoint, HubCheckpoint
+
+pytestmark = pytest.mark.slow
 
 WEIGHTS = bytes(range(256)) * 80_000  # huggingface_hub writes 10 MB at a time
 SMALL = {
@@ -43,7 +46,7 @@ PATIENCE = 60.0
 BRING = """
 import sys
 from pathlib import Path
-from models.catalog import HubCheckpoint
+from models.origin import HubCheckpoint
 from models.checkpoint import bring
 bring(HubCheckpoint(kind="hub", id=sys.argv[1], revision=sys.argv[2]), Path(sys.argv[3]), lambda part: None)
 """

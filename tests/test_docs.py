@@ -55,3 +55,12 @@ def test_every_setting_of_the_readme_is_one_and_has_that_default() -> None:
             field = Settings.model_fields[name.lower()]
             if name not in ("CATALOG", "DATABASE_URL"):  # these defaults follow from other settings
                 assert str(field.default) == default or float(str(field.default)) == float(default)
+
+
+def test_every_proof_of_the_threat_model_is_a_test_of_the_integrity_suite() -> None:
+    told = set(re.findall(r"`((?:browser/)?test_\w+)(?:::(\w+))?`", (ROOT / "docs" / "threat-model.md").read_text()))
+    assert len(told) > 40
+    for file, test in sorted(told):
+        source = (ROOT / "tests" / f"{file}.py").read_text(encoding="utf-8")
+        assert "mark.integrity" in source, f"{file} has no test of the integrity suite"
+        assert not test or f"def {test}(" in source, f"{file} has no test {test}"

@@ -41,10 +41,11 @@ from support import REPO, wait_for
 
 from arena.prompts import visible_text
 from models import endpoint_client
-from models.catalog import ModelSpec, load_catalog
+from models.catalog import load_catalog
 from models.chat import ChatModel, Done, Event, Failed, Message, Request, Sampling, Text, answer, stream_pair
 from models.completion import request_body, same_model
 from models.endpoint import EndpointModel, EndpointUnavailable, Timeouts
+from models.spec import ModelSpec
 
 pytestmark = pytest.mark.timeout(120)
 KEY = "sk-Planted+Key/0123456789=="
@@ -139,6 +140,14 @@ def test_filters_of_open_engines_and_stop_strings_are_asked_for_where_they_are_s
     body = stub.questions[0].body
     assert (body["top_k"], body["repeat_penalty"], body["repetition_penalty"]) == (40, 1.1, 1.1)
     assert body["stop"] == ["\nQ", "\nA"]
+
+
+def test_a_schema_is_asked_for_in_openai_s_form() -> None:
+    schema = {"type": "object", "properties": {"score": {"type": "number"}}}
+    with Stub([says('{"score": 7}')]) as stub:
+        ask(endpoint(stub), replace(PLAIN, schema=json.dumps(schema)))
+    form = {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": schema}}
+    assert stub.questions[0].body["response_format"] == form
 
 
 def test_variables_of_the_library_reach_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,6 +249,9 @@ OPENAI = "Unsupported parameter: 'max_tokens' is not supported with this model. 
         ("stream_options", "Unknown field: stream_options", None),
         ("seed", "Extra inputs are not permitted: seed", None),
         ("max_tokens", OPENAI, "max_completion_tokens"),
+        ("response_format", "'response_format' of type 'json_schema' is not supported with this model", None),
+        ("response_format", "This model does not support response format `json_schema`", None),
+        ("response_format", "Failed to parse grammar", None),
     ],
 )
 def test_a_server_that_knows_no_such_field_is_asked_without_it_and_that_is_remembered(
@@ -247,7 +259,8 @@ def test_a_server_that_knows_no_such_field_is_asked_without_it_and_that_is_remem
 ) -> None:
     with Stub([knows_no(field, message)]) as stub:
         model = endpoint(stub)
-        assert [ask(model)[-1] for _ in range(2)] == [Done("stop", None), Done("stop", None)]
+        sampling = replace(PLAIN, schema='{"type": "object"}')
+        assert [ask(model, sampling)[-1] for _ in range(2)] == [Done("stop", None), Done("stop", None)]
     assert [field in asked.body for asked in stub.questions] == [True, False, False]
     if instead:
         assert [asked.body.get(instead) for asked in stub.questions] == [None, 9, 9]
@@ -357,6 +370,25 @@ def test_trouble_for_ever_fails_after_three_attempts(code: int) -> None:
     with Stub([refuses(code, "not today")]) as stub:
         assert f"answered {code}: not today" in failure(ask(endpoint(stub)))
     assert len(stub.questions) == 3
+
+
+def test_an_account_without_credit_is_not_asked_again() -> None:
+    with Stub([refuses(429, "You exceeded your quota", "insufficient_quota"), says("ok")]) as stub:
+        assert "no credit left (429); add some there: You exceeded your quota" in failure(ask(endpoint(stub)))
+    assert len(stub.questions) == 1
+
+
+@pytest.mark.parametrize("code", [422, 503])
+def test_what_a_server_repeats_of_a_prompt_is_neither_logged_nor_said(
+    code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    (asked,) = PROMPT
+    with Stub([refuses(code, f"no list: [{{'content': {asked.text!r}}}]")]) as stub:
+        detail = failure(ask(endpoint(stub)))
+    assert f"answered {code}: no list: [{{'content': '…'}}]" in detail
+    assert "sky" not in detail + caplog.text
+    assert ("to be asked again" in caplog.text) == (code == 503)
 
 
 def test_nothing_is_asked_twice_once_a_token_was_there() -> None:
@@ -759,6 +791,7 @@ def test_the_key_is_in_no_log_no_exception_and_no_answer_s_end(reply: Reply, cap
         assert [line for line in (*told, *logged) if part in line] == []
 
 
+@pytest.mark.integrity
 def test_a_redirect_is_not_followed() -> None:
     with Stub([says("stolen")], models=lists(MODEL)) as thief:
         there = status(308, location=f"{thief.url}/chat/completions")

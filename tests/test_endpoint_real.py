@@ -15,11 +15,13 @@ import pytest
 from checkpoints import QUIET, smollm2_checkpoint
 from support import free_port, stop, wait_for
 
-from models.catalog import ModelSpec, Weights, load_catalog
+from models.catalog import load_catalog
 from models.chat import Done, Event, Failed, Message, Sampling, Text
 from models.endpoint import EndpointModel, EndpointUnavailable
 from models.fetch import fetch
 from models.local.worker import WorkerModel
+from models.origin import Weights
+from models.spec import ModelSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 CACHE = Path.home() / ".cache" / "paddock" / "weights"

@@ -45,7 +45,8 @@ PROMPTS = ("Why is the sky blue?", "Name a river.", "Say hello.")
 def pairs_played(server: Server) -> set[frozenset[str]]:
     rows = server.rows(
         "select a.model_id, b.model_id from battle join vote on vote.battle_id = battle.id "
-        "join contestant a on a.fingerprint = contestant_a join contestant b on b.fingerprint = contestant_b"
+        "join contestant a on a.fingerprint = battle.contestant_a "
+        "join contestant b on b.fingerprint = battle.contestant_b"
     )
     return {frozenset(row) for row in rows}
 

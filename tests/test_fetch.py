@@ -15,8 +15,10 @@ import pytest
 import wheels
 
 from models import sources
-from models.catalog import FolderSource, PipSource, Source, Weights
 from models.fetch import FetchError, fetch
+from models.origin import FolderSource, PipSource, Source, Weights
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 CONTENT = bytes(range(256)) * 400
@@ -24,7 +26,7 @@ HALVES = (CONTENT[:40_000], CONTENT[40_000:])
 FETCH = """
 import sys
 from pathlib import Path
-from models.catalog import Weights
+from models.origin import Weights
 from models.fetch import fetch
 fetch(Weights.model_validate_json(sys.argv[1]), Path(sys.argv[2]), lambda part: None)
 """

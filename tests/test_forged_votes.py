@@ -14,7 +14,7 @@ import pytest
 from gradio_client import Client
 from support import Reply, Server, Visitor, canary, serving, wait_for, write_catalog
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.integrity, pytest.mark.timeout(300)]
 
 OUTCOMES = ("a", "b", "tie", "both_bad")
 NAME = "Quillon"

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from arena.gate import AlreadyInside, Busy, Gate
+from arena.gate import AlreadyInside, Busy, Closed, Gate
 
 
 def test_the_first_are_inside_and_the_others_wait_in_order() -> None:
@@ -54,3 +54,45 @@ def test_nobody_stands_in_line_twice() -> None:
             assert ahead() == 0
     with gate.stand_in_line("ann") as ahead:
         assert ahead() == 0
+
+
+def test_a_closed_gate_lets_nobody_in_and_everybody_inside_finish() -> None:
+    gate = Gate(places=1, waiting=2)
+    with ExitStack() as first, ExitStack() as second:
+        ann = first.enter_context(gate.stand_in_line("ann"))
+        bob = second.enter_context(gate.stand_in_line("bob"))
+        assert (gate.inside, gate.waiting, gate.closed) == (1, 1, False)
+        gate.close()
+        assert gate.closed
+        with pytest.raises(Closed):
+            gate.stand_in_line("cyd").__enter__()
+        with pytest.raises(Closed):
+            bob()
+        assert ann() == 0
+        first.close()
+        with pytest.raises(Closed):  # the place that has become free is not taken any more
+            bob()
+    assert (gate.inside, gate.waiting) == (0, 0)
+
+
+@pytest.mark.integrity
+def test_one_network_fills_no_more_than_half_of_the_line_however_many_voters_it_makes_up() -> None:
+    gate = Gate(places=2, waiting=4)
+    with ExitStack() as stack:
+        for number in range(3):
+            stack.enter_context(gate.stand_in_line(f"rigger {number}", "here"))
+        for number in range(20):
+            with pytest.raises(Busy):
+                gate.stand_in_line(f"rigger {number} again", "here").__enter__()
+        stack.enter_context(gate.stand_in_line("ann", "elsewhere"))
+        stack.enter_context(gate.stand_in_line("bob"))  # of whom nobody asks where from
+    for number in range(3):  # all have left, and their places with them
+        with gate.stand_in_line(f"rigger {number}", "here") as ahead:
+            assert ahead() == 0
+
+
+def test_without_a_network_one_may_fill_the_line() -> None:
+    gate = Gate(places=2, waiting=4)
+    with ExitStack() as stack:
+        line = [stack.enter_context(gate.stand_in_line(f"voter {number}")) for number in range(6)]
+        assert [ahead() for ahead in line] == [0, 0, 1, 2, 3, 4]

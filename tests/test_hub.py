@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from hubs import REPOSITORY, Hub, serving
 
-from models.catalog import FolderSource, HubSource, Weights
 from models.fetch import FetchError, fetch
+from models.origin import FolderSource, HubSource, Weights
+
+pytestmark = pytest.mark.slow  # They wait for deadlines to pass, on purpose.
 
 CONTENT = bytes(range(256)) * 4000
 

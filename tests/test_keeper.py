@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from models.catalog import Endpoint, ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling
 from models.pool import Patience, Pool
 from models.residency import Register
+from models.spec import Endpoint, ModelSpec
 
 PATIENCE = 60.0
 QUICK = Patience(check_pause=0.05, fetch_pause=0.05, failures=2)

@@ -6,6 +6,7 @@ What llama.cpp keeps from one turn to the next is in `test_llamacpp_memory.py`.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -17,16 +18,20 @@ from pathlib import Path
 import pytest
 from pools import worker_of
 
-from models.catalog import ModelSpec, load_catalog
+from arena.judge.replies import read_reply
+from arena.judge.verdict import FORMS, Form
+from arena.judge.wordings import Shown, Wording, schema_of
+from models.catalog import load_catalog
 from models.chat import Done, Event, Failed, Message, Request, Sampling, Text, stream_pair
 from models.fetch import fetch
 from models.local.worker import LoadFailed, LoadRefused, WorkerModel
 from models.pool import Pool
+from models.spec import ModelSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 CACHE = Path.home() / ".cache" / "paddock" / "weights"
 GREEDY = Sampling(temperature=0, max_tokens=32)
-SPECS = {spec.id: spec for spec in load_catalog()}
+SPECS = {spec.id: spec for spec in load_catalog(lineup="cpu")}
 PATIENCE = 300.0
 
 
@@ -180,6 +185,23 @@ def test_emoji_come_whole(smol: WorkerModel) -> None:
 def test_an_answer_does_not_depend_on_who_was_served_before(smol: WorkerModel) -> None:
     before = text_of(ask(smol, "Name a colour."))
     ask(smol, "Name a colour that nobody likes, and always say mud.")
+    assert text_of(ask(smol, "Name a colour.")) == before
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_under_a_schema_is_json_of_that_form_and_a_verdict(smol: WorkerModel, form: Form) -> None:
+    two = () if form == "single" else ("It mirrors the sea.",)
+    (message,) = Wording(form, "general").messages(Shown(("Why is the sky blue?",), ("Air scatters light.",), two))
+    events = ask(smol, message.text, Sampling(temperature=0, max_tokens=256, schema=schema_of(form)))
+    assert events[-1] == Done("stop", getattr(events[-1], "tokens", None))
+    reply = json.loads(text_of(events))
+    assert list(reply) == json.loads(schema_of(form))["required"]
+    assert read_reply(form, text_of(events))
+
+
+def test_an_answer_without_a_schema_is_not_held_to_the_last_one(smol: WorkerModel) -> None:
+    before = text_of(ask(smol, "Name a colour."))
+    ask(smol, "Name a colour.", Sampling(temperature=0, max_tokens=64, schema=schema_of("single")))
     assert text_of(ask(smol, "Name a colour.")) == before
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from models.catalog import ModelSpec, load_catalog
+from models.catalog import load_catalog
 from models.chat import Done, Failed, Message, Role, Sampling
 from models.fetch import fetch
 from models.local import llamacpp
@@ -18,10 +18,11 @@ from models.local.engine import Question
 from models.local.llamacpp import LlamaCppEngine
 from models.local.slots import Slot
 from models.local.worker import WorkerModel
+from models.spec import ModelSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 CACHE = Path.home() / ".cache" / "paddock" / "weights"
-SPECS = {spec.id: spec for spec in load_catalog()}
+SPECS = {spec.id: spec for spec in load_catalog(lineup="cpu")}
 SKY, RED = "Why is the sky blue? Explain it to a child, in a few words.", "And why is it red in the evening?"
 GREEDY = Sampling(temperature=0, top_k=0, top_p=1, max_tokens=24)
 ROLES: tuple[Role, Role] = ("user", "assistant")

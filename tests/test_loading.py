@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from tiny_models import SHAPE, gemma, llama, torch
 
-from models.catalog import FolderCheckpoint, ModelSpec
 from models.local.engine import Unusable
 from models.local.loading import load, read_config, size
+from models.origin import FolderCheckpoint
+from models.spec import ModelSpec
 
 
 def spec(quantization: str = "none", context: int = 256) -> ModelSpec:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from db.session import DatabaseProblem, sqlite_path, writer_lock
+from db.session import DatabaseProblem, writer_lock
 
 ROOT = Path(__file__).parents[1]
 HOLDER = """
@@ -39,18 +39,3 @@ def test_a_lock_in_no_folder_names_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DatabaseProblem, match=r"The folder .*/file can't be written \(File exists\); set ARENA_DATA"):
         writer_lock(f"sqlite:///{tmp_path}/file/arena.db").__enter__()
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["nonsense", "sqlite://", "sqlite:///:memory:", "postgresql://a:b@host/db", "mysql://host:port/db", "", "x.db"],
-)
-def test_another_kind_of_address_is_refused_with_what_it_must_be(url: str) -> None:
-    with pytest.raises(DatabaseProblem, match="ARENA_DATABASE_URL must be sqlite:///FILE, not "):
-        sqlite_path(url)
-
-
-def test_a_password_in_an_address_is_not_repeated() -> None:
-    with pytest.raises(DatabaseProblem) as raised:
-        sqlite_path("postgresql://ann:hunter2@host/db")
-    assert "hunter2" not in str(raised.value)

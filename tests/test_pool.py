@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from pools import PATIENCE, QUICK, Make, load_fake, making, say, scripted, spec_of, until, worker_of
 
-from models.catalog import ModelSpec, Weights
 from models.chat import Failed, Message, Sampling, Text
 from models.fetch import FetchError, Report, fetch
 from models.local.worker import WorkerModel
+from models.origin import Weights
 from models.pool import NotReady, Patience, Resident
+from models.spec import ModelSpec
 
 
 @pytest.fixture
@@ -112,6 +113,7 @@ def test_a_worker_that_was_killed_is_started_again(make: Make, tmp_path: Path) -
     assert say(pool, "one", "say back")[0] == Text("back")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantization", ["broken", "crash"])
 def test_a_model_that_can_not_be_loaded_for_long_is_tried_on_and_comes_when_it_can(
     make: Make, tmp_path: Path, quantization: str
@@ -137,6 +139,7 @@ def test_pauses_grow_and_after_so_many_deaths_are_the_longest() -> None:
     assert patience.pause(30, 10_000) == 600
 
 
+@pytest.mark.slow
 def test_a_model_whose_answers_all_fail_is_loaded_anew(make: Make, tmp_path: Path) -> None:
     pool = make(spec_of("one", tmp_path), patience=replace(QUICK, first_pause=1, longest_pause=1))
     pool.start()
@@ -167,7 +170,7 @@ def test_questions_too_long_and_visitors_who_leave_cost_an_engine_nothing(make: 
     async def leave() -> None:
         asked = (Message("user", "forever"),)
         async with aclosing(pool.model("one").stream(asked, Sampling(), 0)) as events:
-            assert await anext(events) == Text("x")
+            assert await anext(events) == Text("!")
 
     for _ in range(4):
         assert say(pool, "one", "long") == [Failed("the prompt is too long")]
@@ -185,6 +188,7 @@ def test_a_model_that_can_never_be_used_is_not_tried_again(make: Make, tmp_path:
     assert not pool._keepers[0].thread.is_alive()
 
 
+@pytest.mark.slow
 def test_a_process_that_can_not_be_started_is_tried_again(make: Make, tmp_path: Path) -> None:
     tries: list[str] = []
 
@@ -219,6 +223,7 @@ def test_the_engines_share_the_cores(make: Make, tmp_path: Path, cores: int, thr
     assert say(pool, "one", "threads")[0] == Text(threads)
 
 
+@pytest.mark.slow
 def test_a_stopped_engine_is_ended_and_started_again(make: Make, tmp_path: Path) -> None:
     def load(spec: ModelSpec, weights: Path | None, threads: int) -> Resident:
         return WorkerModel(spec, weights, threads=threads, engine="fake_engine:FakeEngine", stall=2)
@@ -283,3 +288,28 @@ def test_the_log_lets_a_person_see_the_download_move(
     lines = [record.getMessage() for record in caplog.records if record.name == "paddock.pool"]
     assert sum("fetching" in line for line in lines) == 11
     assert lines[-2:] == ["One: loading", "One: ready"]
+
+
+def test_a_model_that_is_added_later_is_served_like_the_others(make: Make, tmp_path: Path) -> None:
+    pool = make(spec_of("one", tmp_path), scripted("two"))
+    pool.start()
+    assert pool.wait_ready(2, PATIENCE)
+    pool.add(spec_of("three", tmp_path))
+    assert pool.wait_ready(3, PATIENCE)
+    assert [spec.id for spec in pool.ready()] == ["one", "two", "three"]
+    assert say(pool, "three", "say hello")[0] == Text("hello")
+    assert len(pool.pairs()) == 3
+
+
+def test_what_is_added_before_the_start_waits_for_it(make: Make) -> None:
+    pool = make(scripted("one"))
+    pool.add(scripted("two"))
+    assert [place.state for place in pool.status()] == ["waiting", "waiting"]
+    pool.start()
+    assert pool.wait_ready(2, PATIENCE)
+
+
+def test_a_model_of_the_same_id_is_not_added(make: Make) -> None:
+    pool = make(scripted("one"))
+    with pytest.raises(ValueError, match="there is a model 'one' already"):
+        pool.add(scripted("one"))

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 from arenas import (
@@ -24,7 +23,7 @@ from arenas import (
     vote,
 )
 
-from arena.battle import enrol_all
+from arena.enrolment import enrol_all
 from db import queries
 from db.outcome import Outcome, Refusal
 from db.session import Database
@@ -32,8 +31,8 @@ from db.tables import Battle, Turn
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = database_with(tmp_path, ANT, BEE)
+def database(database_url: str) -> Iterator[Database]:
+    database = database_with(database_url, ANT, BEE)
     yield database
     database.close()
 

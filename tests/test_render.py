@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 import pytest
 
-from arena.ui.render import Widgets, render, render_panes
+from arena.boards.usage import Usage
+from arena.ui.evaluation.shown import conversations
+from arena.ui.render import Widgets, render, render_panes, render_vote
 from arena.ui.texts import TEXTS
-from arena.usage import Usage
 from arena.view import Exchange, Revealed, View
+from db.judging import JudgedTexts
 from db.outcome import Outcome
 
 MEASURED = Usage(
@@ -28,7 +31,7 @@ def widgets() -> Widgets:
     with gr.Blocks():
         return Widgets(
             gr.State(), gr.Chatbot(), gr.Chatbot(), gr.Textbox(), gr.Button(), gr.Button(), gr.Button(), gr.Button(),
-            {outcome: gr.Button() for outcome in Outcome}, gr.Markdown(), gr.Markdown(), gr.Column(),
+            {outcome: gr.Button() for outcome in Outcome}, gr.Markdown(), gr.Markdown(), gr.Column(), gr.Button(),
         )  # fmt: skip
 
 
@@ -68,6 +71,31 @@ def test_only_what_makes_sense_can_be_pressed(
     assert updates[widgets.hint] == TEXTS["en"]["hint_stopped_for_good" if status == "stopped" else f"hint_{status}"]
 
 
+def test_what_was_chosen_can_only_be_taken_back_or_left(widgets: Widgets) -> None:
+    chosen = view("open", chosen=Outcome.TIE, can_regenerate=True)
+    for updates in (render(widgets, chosen, "en"), render_vote(widgets, chosen, "en")):
+        for off in (widgets.prompt, widgets.send, widgets.regenerate, *widgets.votes.values()):
+            assert not updates[off]["interactive"]
+        assert updates[widgets.undo]["visible"]
+        assert updates[widgets.new]["interactive"]
+        shown = {outcome for outcome, button in widgets.votes.items() if updates[button]["variant"] == "primary"}
+        assert shown == {Outcome.TIE}
+        assert "You called it a tie." in updates[widgets.hint]
+        assert updates[widgets.reveal] == gr.update(value="", visible=False)
+
+
+@pytest.mark.parametrize("status", ["generating", "open", "stopped", "voted", "void"])
+def test_where_nothing_is_chosen_nothing_is_to_be_taken_back(widgets: Widgets, status: str) -> None:
+    updates = render(widgets, voted() if status == "voted" else view(status), "en")
+    assert not updates[widgets.undo]["visible"]
+    assert all(updates[button]["variant"] == "secondary" for button in widgets.votes.values())
+
+
+def test_a_vote_is_answered_with_parts_of_the_page_that_its_event_may_change(widgets: Widgets) -> None:
+    for shown in (voted(), view("open", chosen=Outcome.A), view("open"), None):
+        assert set(render_vote(widgets, shown, "en")) <= set(widgets.around()) <= set(widgets.all())
+
+
 def test_an_empty_page_waits_for_a_prompt(widgets: Widgets) -> None:
     updates = render(widgets, None, "en")
     assert updates[widgets.battle] is None
@@ -77,16 +105,63 @@ def test_an_empty_page_waits_for_a_prompt(widgets: Widgets) -> None:
     assert updates[widgets.pane_a]["value"] == updates[widgets.pane_b]["value"] == []
 
 
+@pytest.mark.parametrize("status", ["generating", "open", "stopped", "voted", "void"])
+def test_stored_answers_are_voted_on_and_not_asked_on(widgets: Widgets, status: str) -> None:
+    more = {"outcome": Outcome.A, "revealed": REVEALED} if status == "voted" else {}
+    updates = render(widgets, view(status, stored=True, can_regenerate=status == "stopped", **more), "zh")
+    assert not updates[widgets.send]["interactive"]
+    assert not updates[widgets.prompt]["interactive"]
+    assert all(updates[button]["interactive"] is (status == "open") for button in widgets.votes.values())
+    key = f"hint_stored_{status}" if status in ("generating", "open", "stopped") else f"hint_{status}"
+    assert updates[widgets.hint] == TEXTS["zh"][key]
+
+
+def test_of_stored_answers_nothing_is_said_of_what_they_took(widgets: Widgets) -> None:
+    both = (replace(REVEALED[0], usage=None), replace(REVEALED[1], usage=None))
+    updates = render(widgets, view("voted", stored=True, outcome=Outcome.B, revealed=both), "en")
+    assert updates[widgets.reveal]["value"].splitlines() == [
+        "**You found B better.**",
+        "- Model A: **[Secret Ant](https://example.org/ant)** · llamacpp · Q4_K_M · Apache-2.0",
+        "- Model B: **Secret Bee** · endpoint · Q8_0 · MIT",
+    ]
+
+
 @pytest.mark.parametrize("can", [True, False])
 def test_regenerate_follows_the_view(widgets: Widgets, can: bool) -> None:
     assert render(widgets, view("open", can_regenerate=can), "en")[widgets.regenerate]["interactive"] is can
 
 
 @pytest.mark.parametrize("status", ["generating", "open", "stopped", "void"])
-def test_before_the_vote_the_panes_are_a_and_b_and_nothing_is_revealed(widgets: Widgets, status: str) -> None:
-    updates = render(widgets, view(status), "en")
+def test_before_the_vote_nothing_is_revealed(widgets: Widgets, status: str) -> None:
+    assert render(widgets, view(status), "en")[widgets.reveal] == gr.update(value="", visible=False)
+
+
+@pytest.mark.parametrize("begun", [None, "generating"])
+def test_where_a_battle_begins_the_panes_are_a_and_b_whatever_names_stood_there(
+    widgets: Widgets, begun: str | None
+) -> None:
+    updates = render(widgets, view(begun) if begun else None, "en")
     assert (updates[widgets.pane_a]["label"], updates[widgets.pane_b]["label"]) == ("Model A", "Model B")
-    assert updates[widgets.reveal] == gr.update(value="", visible=False)
+
+
+@pytest.mark.parametrize("hostile", ["*a _b " * 20_000, "|x|y|\n" * 20_000, "[" * 20_000, "`a ``b " * 10_000])
+def test_an_answer_that_would_keep_a_browser_busy_is_shown_as_it_was_written(widgets: Widgets, hostile: str) -> None:
+    shown = View("b1", "open", (Exchange(hostile, hostile, "**b**"),))
+    panes = render_panes(widgets, shown, "en")
+    stored = conversations(JudgedTexts((hostile,), (hostile,), ("**b**",), None, ""), model_is_a=True)
+    for a, b in ((panes[widgets.pane_a], panes[widgets.pane_b]), stored[::-1]):
+        fence = a[1]["content"].split("\n", 1)[0]
+        assert a[0]["content"] == a[1]["content"] == f"{fence}\n{hostile}\n{fence}"
+        assert set(fence) == {"`"}
+        assert len(fence) >= 3
+        assert fence not in hostile
+        assert b[1]["content"] == "**b**"
+
+
+@pytest.mark.parametrize("status", ["open", "stopped", "void"])
+def test_as_long_as_labels_can_not_change_the_panes_are_not_built_anew(widgets: Widgets, status: str) -> None:
+    updates, values = render(widgets, view(status), "en"), render_panes(widgets, view(status), "en")
+    assert {pane: updates[pane] for pane in values} == values
 
 
 def test_after_the_vote_both_names_are_shown_with_what_they_are_and_took(widgets: Widgets) -> None:
@@ -105,7 +180,7 @@ def test_after_the_vote_both_names_are_shown_with_what_they_are_and_took(widgets
 
 def test_a_void_battle_says_the_same_on_both_sides(widgets: Widgets) -> None:
     updates = render(widgets, view("void"), "zh")
-    last = [updates[pane]["value"][-1] for pane in (widgets.pane_a, widgets.pane_b)]
+    last = [updates[pane][-1] for pane in (widgets.pane_a, widgets.pane_b)]
     assert last[0] == last[1] == {"role": "assistant", "content": TEXTS["zh"]["failed"]}
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from pools import PATIENCE, QUICK, Make, load_fake, making, say, spec_of, until, worker_of
 
-from models.catalog import ModelSpec
 from models.chat import Text
 from models.pool import NotReady, Pool, Resident, Wait
+from models.spec import ModelSpec
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

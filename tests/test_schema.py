@@ -4,25 +4,36 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from random import Random
 
+import numpy as np
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from arenas import ANT, BEE, begin, database_with
+from arenas import ANT, BEE, NOW, begin, database_with, prepared
+from judged_rows import evaluate
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from arena.boards.ledger import Ledger
+from arena.ratings.bradley_terry import fit
+from arena.ratings.tally import count
 from db import schema
+from db.check import check
+from db.contestants import weights
+from db.labels import turns_without_labels
+from db.outcome import Outcome
 from db.schema import is_current, open_database
 from db.session import Database, DatabaseProblem, writer_lock
 from db.tables import Base, Battle, Counter, Turn
 from db.usage import took
+from db.votes import votes_after
 
 ROOT = Path(__file__).parents[1]
 # A process whose files may hold no more than a few pages.
@@ -102,16 +113,21 @@ def bring(url: str, revision: str, way: Callable[[Config, str], None]) -> None:
         config.attributes["connection"] = session.connection()
         way(config, revision)
 
-    with closing(Database(url)) as database:
+    with closing(Database(url, references=False)) as database:
         database.write(work)
 
 
-def everything(path: Path) -> dict[str, tuple[str, list[tuple[object, ...]]]]:
+def words(sql: str) -> list[str]:
+    """What a declaration says; a table that was remade has its name in quotes and its constraints in any order."""
+    return sorted(sql.translate(str.maketrans(",", " ", '"')).split())
+
+
+def everything(path: Path) -> dict[str, tuple[list[str], list[tuple[object, ...]]]]:
     """Every table: its declaration's words and its rows."""
     with closing(sqlite3.connect(path)) as connection:
         declared = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
         return {
-            name: (" ".join(sql.replace(",", " ").split()), connection.execute(f"SELECT * FROM {name}").fetchall())  # noqa: S608
+            name: (words(sql), connection.execute(f"SELECT * FROM {name}").fetchall())  # noqa: S608
             for name, sql in declared
         }
 
@@ -153,12 +169,12 @@ def test_the_migrations_make_the_same_checks_and_keys_as_the_tables(url: str, tm
     declared.write(lambda session: Base.metadata.create_all(session.connection()))
     declared.close()
 
-    def words(path: Path) -> dict[str, list[str]]:
+    def schema_of(path: Path) -> dict[str, list[str]]:
         with closing(sqlite3.connect(path)) as connection:
             rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-            return {name: sorted(sql.replace(",", "").split()) for name, sql in rows if name != "alembic_version"}
+            return {name: words(sql) for name, sql in rows if name != "alembic_version"}
 
-    made, wanted = words(tmp_path / "data" / "arena.db"), words(tmp_path / "declared.db")
+    made, wanted = schema_of(tmp_path / "data" / "arena.db"), schema_of(tmp_path / "declared.db")
     assert made.keys() == wanted.keys()
     for name, sql in wanted.items():
         assert made[name] == sql, name
@@ -235,15 +251,142 @@ def test_a_database_from_before_answers_were_measured_keeps_its_battles(url: str
             ("old a", 12, None), ("new a", 14, None), ("half", None, "out of memory"),
         ]  # fmt: skip
         assert {took(turn, side)[2:] for turn in turns for side in ("a", "b")} == {(None, None, None, None)}
-    assert everything(file.with_name("arena.db.before-0002")) == before
+        (vote,) = votes_after(session, 0)
+        assert (vote.battle_id, vote.a, vote.turns, vote.category, vote.language) == ("b1", "f1", 1, None, None)
+        assert (vote.status, vote.reason, vote.verified) == ("counted", None, False)
+        assert weights(session) == {}, "everybody is drawn as before"
+        assert [turn.attempt for turn in turns_without_labels(session, 10)] == [0, 1], "a failed one gets no labels"
+    assert everything(file.with_name("arena.db.before-0006")) == before
     with closing(sqlite3.connect(file)) as connection:
-        connection.execute("UPDATE turn SET joules_a = 1.5, prompt_tokens_b = 3")
+        connection.execute("UPDATE turn SET joules_a = 1.5, prompt_tokens_b = 3, category = 'coding', length_a = 4")
+        connection.execute("UPDATE vote SET language = 'en', bold_b = 2")
         connection.commit()
     bring(url, "0001", command.downgrade)
     after = everything(file)
     assert after == before, "nothing else was touched, and nothing of it is left"
-    bring(url, "0002", command.upgrade)
+    bring(url, "head", command.upgrade)
     assert is_current(url)
+
+
+def play(connection: sqlite3.Connection, votes: int) -> None:
+    """What an older server may have written: contestants, battles of several turns and attempts, votes, voids."""
+    rng = Random(1)
+    names = [f"f{number}" for number in range(12)]
+    connection.executemany(
+        "INSERT INTO contestant VALUES (?, ?, '', 'llamacpp', '', '', '', '{}', '2026-03-01 12:00:00.000000')",
+        [(name, name) for name in names],
+    )
+    battles: list[tuple[object, ...]] = []
+    turns: list[tuple[object, ...]] = []
+    cast: list[tuple[object, ...]] = []
+    for number in range(votes + 100):
+        a, b = rng.sample(names, 2)
+        battle, voter = rng.randbytes(16).hex(), f"v{rng.randrange(300)}"
+        moment = f"2026-03-{1 + number % 28:02} 12:{rng.randrange(60):02}:00.{rng.randrange(10**6):06}"
+        voted = number < votes
+        battles.append((battle, voter, a, b, rng.random(), "voted" if voted else "void", moment, moment))
+        for position in range(rng.choice((1, 1, 3))):
+            last = rng.choice((0, 0, 2))
+            turns += [
+                (battle, position, attempt, attempt < last, "Why?", number, f"a{number}", "b", moment, moment)
+                for attempt in range(last + 1)
+            ]
+        if voted:
+            cast.append((battle, voter, rng.choice(list(Outcome)).value, len(cast) + 1, moment))
+    connection.executemany("INSERT INTO battle VALUES (?, ?, ?, ?, ?, ?, ?, ?)", battles)
+    connection.executemany(
+        "INSERT INTO turn (battle_id, position, attempt, superseded, prompt, seed, answer_a, answer_b, started_at,"
+        " finished_at, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'finished')",
+        turns,
+    )
+    connection.executemany("INSERT INTO vote VALUES (?, ?, ?, ?, ?)", cast)
+    connection.execute("INSERT INTO counter VALUES ('votes', ?)", (len(cast),))
+
+
+# Every fact of an older database, by columns that each schema has; the turns of a vote as they were counted then.
+FACTS = {
+    "battle": "SELECT id, voter, contestant_a, contestant_b, probability, status, created_at, finished_at FROM battle",
+    "turn": "SELECT battle_id, position, attempt, prompt, seed, status, superseded, answer_a, answer_b FROM turn",
+    "vote": "SELECT battle_id, voter, outcome, sequence, created_at FROM vote",
+    "counter": "SELECT * FROM counter",
+    "contestant": "SELECT fingerprint, model_id, name, engine, quantization, license, url, created_at FROM contestant",
+}
+AS_COUNTED = """
+SELECT sequence, vote.voter, contestant_a, contestant_b, outcome, vote.created_at,
+    (SELECT count(*) FROM turn WHERE turn.battle_id = vote.battle_id AND superseded = 0)
+FROM vote JOIN battle ON battle.id = vote.battle_id ORDER BY sequence
+"""
+
+
+def ratings(a: Sequence[str], b: Sequence[str], outcomes: Sequence[str]) -> dict[str, float]:
+    codes = {name: number for number, name in enumerate(dict.fromkeys([*a, *b]))}
+    first, second = (np.array([codes[name] for name in side]) for side in (a, b))
+    fitted = fit(count(first, second, np.array([Outcome(outcome).score_a for outcome in outcomes]), len(codes)))
+    return dict(zip(codes, fitted.rating.tolist(), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.integrity
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+def test_an_earlier_schema_with_ten_thousand_votes_keeps_every_fact_and_every_rating(
+    url: str, file: Path, revision: str
+) -> None:
+    file.parent.mkdir()
+    bring(url, min(revision, "0002"), command.upgrade)
+    with closing(sqlite3.connect(file)) as connection:
+        play(connection, 10_000)
+        connection.commit()
+        facts = {table: connection.execute(sql).fetchall() for table, sql in FACTS.items()}
+        counted = connection.execute(AS_COUNTED).fetchall()
+    bring(url, revision, command.upgrade)
+    with closing(open_database(url)) as database:
+        with database.read() as session:
+            votes = votes_after(session, 0)
+        columns = Ledger(database).follow()
+    with closing(sqlite3.connect(file)) as connection:
+        assert {table: connection.execute(sql).fetchall() for table, sql in FACTS.items()} == facts
+    assert len(counted) == 10_000
+    assert [
+        (vote.sequence, vote.voter, vote.a, vote.b, vote.outcome.value, f"{vote.created_at:%Y-%m-%d %H:%M:%S.%f}",
+         vote.turns)
+        for vote in votes
+    ] == counted  # fmt: skip
+    _, _, a, b, outcomes, *_ = zip(*counted, strict=True)
+    before = ratings(a, b, outcomes)
+    assert columns.turns.tolist() == [row[-1] for row in counted]
+    verdicts = tuple(Outcome)
+    first, second = ([columns.contestants[code] for code in side] for side in (columns.a, columns.b))
+    assert ratings(first, second, [verdicts[code] for code in columns.outcome]) == before
+
+
+def test_battles_keep_every_fact_through_the_judges_migration_and_back(url: str, file: Path) -> None:
+    """It remakes the table of the battles, which turns, votes and judgments point to."""
+
+    def facts() -> dict[str, list[tuple[object, ...]]]:
+        with closing(sqlite3.connect(file)) as connection:
+            return {table: connection.execute(sql).fetchall() for table, sql in FACTS.items()}
+
+    with closing(database_with(url, ANT, BEE)) as database:
+        for state in ("generating", "void", "voted"):
+            prepared(database, state)
+        database.write(evaluate)
+    before = facts()
+    bring(url, "0004", command.downgrade)
+    assert facts() == before
+    assert tables(file) & {"question", "answer", "judgment"} == set()
+    with closing(open_database(url)) as database, database.read() as session:
+        assert facts() == before
+        assert {battle.question_id for battle in session.query(Battle)} == {None}
+    assert check(url) == []
+
+
+def test_references_are_enforced_again_after_a_migration(url: str, file: Path) -> None:
+    file.parent.mkdir()
+    bring(url, "0002", command.upgrade)
+    with closing(open_database(url)) as database, pytest.raises(DatabaseProblem, match="FOREIGN KEY"):
+        database.write(lambda session: session.add(Turn(
+            battle_id="nowhere", position=0, attempt=0, prompt="", seed=1, status="stopped", started_at=NOW,
+        )))  # fmt: skip
 
 
 # -- what can't be opened --------------------------------------------------------------------------
@@ -257,6 +400,7 @@ def test_a_newer_schema_is_refused(url: str, file: Path) -> None:
         is_current(url)
 
 
+@pytest.mark.integrity
 def test_a_damaged_page_is_found_before_anything_is_served(url: str, file: Path) -> None:
     fill(url)
     content = bytearray(file.read_bytes())

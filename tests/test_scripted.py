@@ -5,9 +5,9 @@ from contextlib import aclosing
 
 import pytest
 
-from models.catalog import ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling, Text
 from models.scripted import ScriptedModel
+from models.spec import ModelSpec
 
 ONE_TURN = (Message("user", "Hi"),)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from arena.settings import Settings, SettingsError, endpoint_keys, load_settings
+from arena.voters import voter_secret
 from models.catalog import CatalogError
 
 
@@ -47,11 +48,15 @@ WRONG = [
     ("ARENA_PACE_CHARS", "-1", "greater than or equal to 0", "0: as they come"),
     ("ARENA_ANSWER_SECONDS", "nan", "", "Longest time"),
     ("ARENA_VOTE_MINUTES", "0", "greater than 0", "Minutes"),
+    ("ARENA_GUARD", "maybe", "'auto', 'on' or 'off'", "Limits, and a review"),
+    ("ARENA_VOTES_A_DAY", "0", "greater than or equal to 1", "Most votes of one voter"),
+    ("ARENA_MODERATION", "os.system", "should match pattern", "MODULE:FUNCTION"),
     ("ARENA_MAX_PROMPT_CHARS", "15001", "less than or equal to 15000", "Longest prompt"),
     ("ARENA_ORIGINS", "example.org", "an origin is http://HOST or https://HOST", "by commas"),
     ("ARENA_ORIGINS", "https://example.org/path", "an origin is http://HOST", "by commas"),
-    ("ARENA_DATABASE_URL", "nonsense", "must be sqlite:///FILE", "empty: arena.db in ARENA_DATA"),
-    ("ARENA_DATABASE_URL", "postgresql://host/db", "must be sqlite:///FILE", "empty: arena.db in ARENA_DATA"),
+    ("ARENA_DATABASE_URL", "nonsense", "must be sqlite:///FILE or postgresql+psycopg://", "empty: arena.db in"),
+    ("ARENA_DATABASE_URL", "postgresql+psycopg://host", "must be sqlite:///FILE or postg", "empty: arena.db in"),
+    ("ARENA_DATABASE_URL", "mysql://host/db", "must be sqlite:///FILE or postgresql", "empty: arena.db in ARENA_DATA"),
 ]
 
 
@@ -93,10 +98,13 @@ def test_a_name_in_the_env_file_that_is_no_setting_is_refused_without_its_value(
 
 
 def test_a_password_in_an_address_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARENA_DATABASE_URL", "postgresql://ann:hunter2-hunter2-hunter2@host/db")
-    with pytest.raises(SettingsError) as raised:
-        load_settings()
-    assert "hunter2-hunter2-hunter2" not in str(raised.value)
+    for wrong in ("mysql://ann:hunter2@host/db", "postgresql://host:port/db?password=hunter2"):
+        monkeypatch.setenv("ARENA_DATABASE_URL", wrong)
+        with pytest.raises(SettingsError) as raised:
+            load_settings()
+        assert "hunter2" not in str(raised.value)
+    monkeypatch.setenv("ARENA_DATABASE_URL", "postgresql://ann:hunter2@host/db")
+    assert "hunter2" not in f"{load_settings()!r}"
 
 
 def test_origins_are_a_list_by_commas_without_slashes_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +119,31 @@ def test_a_space_listens_to_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert loaded.listen == "0.0.0.0"  # noqa: S104
 
 
+@pytest.mark.integrity
+@pytest.mark.parametrize(
+    ("variables", "guarded"),
+    [
+        ({}, False),
+        ({"ARENA_HOST": "localhost"}, False),
+        ({"ARENA_HOST": "127.0.0.2"}, False),
+        ({"ARENA_HOST": "::1"}, False),
+        ({"ARENA_HOST": "0.0.0.0"}, True),  # noqa: S104
+        ({"ARENA_HOST": "arena.example.org"}, True),
+        ({"ARENA_ORIGINS": "https://arena.example.org"}, True),
+        ({"ARENA_USER_HEADER": "X-Forwarded-User"}, True),
+        ({"SPACE_HOST": "us-arena.hf.space"}, True),
+        ({"SPACE_HOST": "us-arena.hf.space", "ARENA_GUARD": "off"}, False),
+        ({"ARENA_GUARD": "on"}, True),
+    ],
+)
+def test_the_arena_guards_itself_where_others_can_reach_it(
+    variables: dict[str, str], guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().guarded is guarded
+
+
 def test_settings_can_not_be_changed_afterwards() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings().port = 1
@@ -121,16 +154,30 @@ def test_settings_can_not_be_changed_afterwards() -> None:
 
 def test_the_secret_is_made_once_and_readable_by_us_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARENA_DATA", str(tmp_path / "new" / "data"))
-    secret = load_settings().voter_secret()
+    secret = voter_secret(load_settings())
     assert len(secret) == 64
-    assert load_settings().voter_secret() == secret
+    assert voter_secret(load_settings()) == secret
     assert stat.S_IMODE((tmp_path / "new" / "data" / "secret").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("name", ["ARENA_SECRET", "ARENA_ADMIN_TOKEN"])
+def test_white_space_around_a_secret_is_no_part_of_it_nor_of_its_length(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text, kept in [(" hunter2-hunter2-hunter2\t", "hunter2-hunter2-hunter2"), (" " * 16, "")]:
+        monkeypatch.setenv(name, text)
+        loaded = load_settings()
+        secret = loaded.secret if name == "ARENA_SECRET" else loaded.admin_token
+        assert secret.get_secret_value() == kept
+    monkeypatch.setenv(name, "short" + " " * 16)
+    with pytest.raises(SettingsError, match="must have at least 16 characters, or be empty"):
+        load_settings()
 
 
 def test_a_given_secret_is_used_and_never_written_or_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARENA_SECRET", "hunter2-hunter2-hunter2")
     loaded = load_settings()
-    assert loaded.voter_secret() == b"hunter2-hunter2-hunter2"
+    assert voter_secret(loaded) == b"hunter2-hunter2-hunter2"
     assert "hunter2-hunter2-hunter2" not in f"{loaded!r} {loaded} {loaded.secret}"
     assert list(tmp_path.iterdir()) == []
 
@@ -139,14 +186,14 @@ def test_a_secret_that_can_not_be_kept_is_said_in_a_sentence(tmp_path: Path, mon
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ARENA_DATA", str(tmp_path / "file"))
     with pytest.raises(SettingsError, match=r"file/secret can't be kept \(.*\); set ARENA_DATA .*, or ARENA_SECRET"):
-        load_settings().voter_secret()
+        voter_secret(load_settings())
 
 
 def test_an_empty_secret_signs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_text("\n")
     monkeypatch.setenv("ARENA_DATA", str(tmp_path))
     with pytest.raises(SettingsError, match=r"secret is empty; delete the file"):
-        load_settings().voter_secret()
+        voter_secret(load_settings())
 
 
 # -- the keys of endpoints -------------------------------------------------------------------------

@@ -9,11 +9,12 @@ import pytest
 from arenas import ANT, BEE, CAT, NOW, begin, database_with, key_of, prepared, vote
 from sqlalchemy.orm import Session
 
-from arena.speed import Speed, Speeds
+from arena.boards.speed import Speed, Speeds
 from db import queries, usage
 from db.outcome import Outcome
 from db.queries import Side
 from db.session import Database
+from db.voters import exclude_voter, include_voter
 
 QUICK = Side("an answer", "stop", 21, 7, 0.1, 1.1, 4.2)
 SLOW = Side("an answer", "length", 11, 9, 0.3, 5.3)
@@ -89,7 +90,7 @@ def test_a_refresh_reads_only_new_votes_and_equals_a_count_from_scratch(
         asked.append(after)
         return usage.took_after(session, after)
 
-    monkeypatch.setattr("arena.speed.took_after", reading)
+    monkeypatch.setattr("arena.boards.speed.took_after", reading)
     followed = Speeds(database, (ANT, BEE))
     for part in range(3):
         for number in range(4):
@@ -110,7 +111,7 @@ def test_a_reading_that_broke_off_counts_no_answer_twice(database: Database, mon
         raise RuntimeError
 
     with monkeypatch.context() as broken:
-        broken.setattr("arena.speed.took_after", breaking_off)
+        broken.setattr("arena.boards.speed.took_after", breaking_off)
         with pytest.raises(RuntimeError):
             speeds.refresh()
     assert [row.answers for row in speeds.refresh()] == [3, 3]
@@ -142,3 +143,15 @@ def test_a_contestant_that_changed_is_a_row_of_its_own(database: Database) -> No
     larger = ANT.model_copy(update={"context": 8192})
     rows = named(Speeds(database, (larger, BEE)).refresh())
     assert set(rows) == {f"ant@{ANT.fingerprint[:8]}", "bee"}, "the new one has answered nothing yet"
+
+
+def test_speeds_are_of_votes_that_count(database: Database) -> None:
+    speeds = Speeds(database, (ANT, BEE))
+    played(database, "b1")
+    assert named(speeds.refresh())["ant"].answers == 1
+    database.write(partial(exclude_voter, voter="ann", reason="spam", now=NOW))
+    played(database, "b2")
+    assert speeds.refresh() == ()
+    database.write(partial(include_voter, voter="ann"))
+    assert speeds.refresh() == Speeds(database, (ANT, BEE)).refresh()
+    assert named(speeds.refresh())["ant"].answers == 2

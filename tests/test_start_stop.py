@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -11,8 +13,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
-from support import REPO, Visitor, canary, environment, free_port, serving, stop, wait_for, write_catalog
+from support import REPO, Server, Visitor, canary, environment, free_port, serving, start, stop, wait_for, write_catalog
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -23,23 +26,73 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_catalog(path, *(canary(tree, replies=["Hello.", "On and on. " * 90]) for tree in ("alder", "birch")))
 
 
+def begin_a_long_answer(server: Server) -> Visitor:
+    """A visitor whose second answer takes ten seconds, which it does not wait for."""
+    late = Visitor(server.url)
+    late.ask("Answered")
+    late.call("prompt.submit", "On and on?", True, None)
+    late.join("watch", None)
+    wait_for(lambda: server.rows("select count(*) from battle where status = 'generating'") == [(1,)])
+    return late
+
+
 def test_sigterm_while_answers_stream_loses_no_vote(catalog: Path, tmp_path: Path) -> None:
-    with serving(tmp_path, catalog, PACE_CHARS=100) as server:
-        voter, late = Visitor(server.url), Visitor(server.url)
+    with serving(tmp_path, catalog, PACE_CHARS=100, STOP_SECONDS=1) as server:
+        voter = Visitor(server.url)
         voter.ask("Answered")
         voter.vote("tie")
-        late.ask("Answered too")
-        late.call("prompt.submit", "Never answered", True, None)
-        late.join("watch", None)
-        wait_for(lambda: server.rows("select count(*) from battle where status = 'generating'") == [(1,)])
+        late = begin_a_long_answer(server)
+        assert httpx.get(f"{server.url}/metrics").status_code == 404  # nobody has asked for them
         assert stop(server.process) == 0
     assert "Traceback" not in server.log
     with closing(sqlite3.connect(server.database)) as database:
         assert database.execute("pragma integrity_check").fetchall() == [("ok",)]
+        # Stored by the arena that stopped, and not found as an orphan by the next.
+        assert sorted(database.execute("select status from battle")) == [("stopped",), ("voted",)]
     with serving(tmp_path, catalog) as again:
         assert again.rows("select outcome from vote") == [("tie",)]
         assert sorted(again.rows("select status from battle")) == [("stopped",), ("voted",)]
         assert Visitor(again.url, late.cookie).call("load").success
+
+
+def test_a_database_that_can_not_be_written_at_the_end_is_told_by_the_exit(catalog: Path, tmp_path: Path) -> None:
+    port = free_port()
+    variables = environment(tmp_path, catalog, PORT=port)
+    server = Server(f"http://127.0.0.1:{port}", tmp_path, variables, start(tmp_path, variables))
+    try:
+        wait_for(lambda: "is open at" in server.log and server.log.count(": ready") == 2)
+        voter = Visitor(server.url)
+        voter.ask("Answered")
+        voter.vote("tie")
+        with closing(sqlite3.connect(server.database, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            assert stop(server.process) == 1
+    finally:
+        stop(server.process)
+    assert server.log.splitlines()[-1] == f"The database {server.database} can't be written: database is locked."
+    assert "Traceback" not in server.log
+    with serving(tmp_path, catalog) as again:
+        assert again.rows("select outcome from vote") == [("tie",)]
+
+
+def test_sigterm_lets_running_answers_end_and_turns_newcomers_away(catalog: Path, tmp_path: Path) -> None:
+    with serving(tmp_path, catalog, PACE_CHARS=100, STOP_SECONDS=60, LOG_FORMAT="json", METRICS=1) as server:
+        voter, newcomer = Visitor(server.url), Visitor(server.url)
+        voter.ask("Answered")
+        begin_a_long_answer(server)
+        server.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: httpx.get(f"{server.url}/healthz").status_code == 503)
+        assert httpx.get(f"{server.url}/healthz").json()["status"] == "stopping"
+        (said,) = newcomer.call("prompt.submit", "And I?", True, None).toasts
+        assert "about to restart" in said
+        assert "Quillon" in voter.vote("a").text
+        metrics = httpx.get(f"{server.url}/metrics").text
+        assert 'paddock_votes_total{outcome="a"} 1.0' in metrics
+        assert "paddock_battles_running 1.0" in metrics
+        assert server.process.wait(60) == 0
+    with closing(sqlite3.connect(server.database)) as database:
+        assert sorted(database.execute("select status from battle")) == [("open",), ("voted",)]
+    assert {json.loads(line)["level"] for line in server.log.splitlines()} == {"info"}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from typing import get_args
 import pytest
 
 from arena.prompts import PromptError, clean_prompt
-from arena.ui.leaderboard_page import DATATYPES, SPEED_DATATYPES
+from arena.settings import Settings
+from arena.ui.notices import what_is_stored
+from arena.ui.tables import DATATYPES, SPEED_DATATYPES
 from arena.ui.texts import ABOUT, TEXTS, Language, language_of, say
 from db.outcome import Outcome, Refusal
 from db.tables import BattleStatus
@@ -44,7 +46,7 @@ def needed() -> list[str]:
         *(f"refused_{reason}" for reason in Refusal),
         *(f"vote_{outcome}" for outcome in Outcome),
         *(f"result_{outcome}" for outcome in Outcome),
-        *(f"error_{reason}" for reason in prompt_errors()),
+        *(f"error_{reason}" for reason in sorted(prompt_errors())),
         *(f"example_{number}" for number in range(1, 5)),
         "model_a",
         "model_b",
@@ -72,9 +74,29 @@ def test_every_column_of_a_table_has_a_heading(key: str, count: int) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_about_page_can_be_filled_in(language: Language) -> None:
-    text = ABOUT[language].format(hours=2.0, regenerations=2, provisional=30, pace="")
+    text = ABOUT[language].format(hours=2.0, regenerations=2, provisional=30, pace="", undo="")
     assert "{" not in text
     assert "30" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_is_stored_is_told_as_the_arena_is_set_up(language: Language) -> None:
+    def told(*, elsewhere: bool = False, code: str | None = None, **settings: object) -> str:
+        return what_is_stored(language, Settings.model_validate(settings), elsewhere=elsewhere, code=code)
+
+    plain, full = told(), told(
+        elsewhere=True, code="c0de", guard="on", moderation="house:look", retention_days=90, admin_token="x" * 16
+    )  # fmt: skip
+    conditional = ("stored_network", "stored_elsewhere", "stored_checked", "stored_for", "stored_code")
+    for key in conditional:
+        sentence = say(language, key, days=90, code="c0de")
+        assert sentence in full
+        assert sentence not in plain
+    for key in ("stored", "stored_published", "stored_advice"):
+        assert say(language, key) in plain
+        assert say(language, key) in full
+    assert say(language, "stored_for_good") in plain
+    assert say(language, "stored_for_good") not in full
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from tiny_models import VOCABULARY, gemma, llama, logits, torch
 from models.local import timeline
 from models.local.timeline import Timeline
 
+pytestmark = pytest.mark.slow
+
 KINDS = pytest.mark.parametrize("kind", [llama, gemma])
 
 

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from checkpoints import gemma_checkpoint, smollm2_checkpoint
 
-from models.catalog import FolderCheckpoint, ModelSpec, load_catalog
+from models.catalog import load_catalog
 from models.chat import Done, Failed, Message, Sampling
 from models.local.engine import Question, Unusable
+from models.origin import FolderCheckpoint
+from models.spec import ModelSpec
 
 torch = pytest.importorskip("torch", reason="torch isn't installed (make test TORCH=yes)")
 pytest.importorskip("transformers", reason="transformers isn't installed (make test TORCH=yes)")
@@ -84,12 +86,12 @@ def ask_all(engine: TransformersEngine, prompts: Sequence[str], sampling: Sampli
 
 def generated(engine: TransformersEngine, prompt: str, most: int = 40) -> str:
     """What plain `generate` answers, greedily and alone."""
-    ids = torch.tensor([engine._words.prompt([Message("user", prompt)])])
+    ids = torch.tensor([engine.loaded.words.prompt([Message("user", prompt)])])
     with torch.inference_mode():
-        made = engine._model.generate(
+        made = engine.loaded.model.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=most, repetition_penalty=1.0
         )
-    text: str = engine._words.backend.decode(made[0, ids.shape[1] :].tolist())
+    text: str = engine.loaded.words.backend.decode(made[0, ids.shape[1] :].tolist())
     return text
 
 
@@ -115,13 +117,13 @@ def test_greedy_answers_are_those_of_generate_one_by_one_and_all_together(
 
 def near_tie(engine: TransformersEngine, prompt: str, one: str, other: str) -> float:
     """By how much the best token beats the second where two answers part; shows it."""
-    ids, others = (engine._words.backend.encode(text, add_special_tokens=False).ids for text in (one, other))
+    ids, others = (engine.loaded.words.backend.encode(text, add_special_tokens=False).ids for text in (one, other))
     shared = next(
         (at for at, (a, b) in enumerate(zip(ids, others, strict=False)) if a != b), min(map(len, (ids, others)))
     )
-    before = engine._words.prompt([Message("user", prompt)]) + ids[:shared]
+    before = engine.loaded.words.prompt([Message("user", prompt)]) + ids[:shared]
     with torch.inference_mode():
-        best, second = engine._model(torch.tensor([before])).logits[0, -1].topk(2).values.tolist()
+        best, second = engine.loaded.model(torch.tensor([before])).logits[0, -1].topk(2).values.tolist()
     print(f"{prompt!r}: parted at token {shared}, where the two best logits are {best:.4f} and {second:.4f}")
     return float(best - second)
 
@@ -139,10 +141,10 @@ def test_int8_answers_as_generate_does_when_alone_and_in_sentences_when_not() ->
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
 def test_quantization_is_really_done(quantization: str) -> None:
     engine = loaded(smollm2_checkpoint(), quantization)
-    kinds = {type(module).__name__ for module in engine._model.modules()}
+    kinds = {type(module).__name__ for module in engine.loaded.model.modules()}
     assert {"nf4": "Linear4bit", "int8": "Linear8bitLt"}[quantization] in kinds
     if quantization == "nf4":
-        layer = engine._model.model.layers[0].mlp.up_proj.weight
+        layer = engine.loaded.model.model.layers[0].mlp.up_proj.weight
         assert (layer.quant_type, layer.compress_statistics) == ("nf4", True), "double quantization"
 
 
@@ -231,12 +233,12 @@ def test_a_checkpoint_saved_in_nf4_loads_as_it_is(tmp_path: Path) -> None:
     made = loaded(smollm2_checkpoint(), "nf4")
     said = ask(made, PROMPTS[0]).text
     folder = tmp_path / "nf4"
-    made._model.save_pretrained(folder)
-    made._words._tokenizer.save_pretrained(folder)
+    made.loaded.model.save_pretrained(folder)
+    made.loaded.words._tokenizer.save_pretrained(folder)
     again = loaded(folder, "nf4")
     told = ask(again, PROMPTS[0]).text
     assert told == said or near_tie(made, PROMPTS[0], told, said) < NEAR_TIE["nf4"]
-    assert "Linear4bit" in {type(module).__name__ for module in again._model.modules()}
+    assert "Linear4bit" in {type(module).__name__ for module in again.loaded.model.modules()}
     with pytest.raises(Unusable, match='write quantization = "nf4"'):
         loaded(folder, "int8")
 

@@ -5,21 +5,22 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from arenas import ANT, BEE, SLOW, Arena, arena_of, contestant, status_of, until_text
 from support import wait_for
 
+from arena.ui.texts import Language, say
 from arena.view import View
 from db import queries
 from db.outcome import Outcome, Refusal, Refused
 from db.tables import Battle
 from db.usage import Took, took
-from models.catalog import ModelSpec
-from models.chat import Done, Event, Message, Sampling
+from models.chat import Done, Event, Message, Notice, Sampling
 from models.pool import NotReady
 from models.scripted import ScriptedModel
+from models.spec import ModelSpec
 
 Build = Callable[..., Arena]
 ENDLESS = (contestant("ant", **SLOW), contestant("bee", **SLOW))
@@ -314,7 +315,9 @@ def test_an_answer_that_is_there_in_time_may_be_shown_slowly(build: Build) -> No
     assert views[-1].status == "open"
 
 
-def test_a_contestant_that_went_away_voids_the_battle_and_is_not_named(build: Build) -> None:
+def test_a_contestant_that_went_away_voids_the_battle_and_is_not_named(
+    build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
     arena = build(ANT, BEE)
 
     async def play() -> list[View]:
@@ -329,6 +332,7 @@ def test_a_contestant_that_went_away_voids_the_battle_and_is_not_named(build: Bu
     assert views[-1].status == "void"
     assert "is not ready" in (arena.turns(views[-1].battle_id)[-1].failure or "")
     assert "ant" not in repr(views[-1]).replace("ant speaks", "")
+    assert not any(record.exc_info for record in caplog.records)  # an engine's end is no fault of ours
 
 
 @pytest.mark.parametrize("leaves", [False, True])
@@ -386,3 +390,18 @@ def test_a_defect_in_an_engine_voids_the_battle(build: Build, monkeypatch: pytes
     views = asyncio.run(arena.ask())
     assert views[-1].status == "void"
     assert "RuntimeError: the engine is broken" in (arena.turns(views[-1].battle_id)[0].failure or "")
+
+
+# -- what is nobody's fault ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("notice", ["quota", "no_gpu", ""])
+def test_a_failure_that_the_visitor_can_do_something_about_is_told_once(build: Build, notice: Notice) -> None:
+    arena = build(contestant("ant", fail_after=0, notice=notice), contestant("bee", fail_after=0, notice=notice))
+    views = asyncio.run(arena.ask())
+    assert views[-1].status == "void"
+    assert views[-1].notice == notice
+    assert {view.notice for view in views[:-1]} == {""}
+    assert arena.battles.view(views[-1].battle_id, "ann").notice == ""
+    for language in get_args(Language):
+        assert not notice or say(language, f"notice_{notice}")

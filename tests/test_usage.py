@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from arena.usage import LEAST_SECONDS, Totals, usage_of
+from arena.boards.usage import LEAST_SECONDS, Totals, usage_of
 from db.usage import Took
 
 

@@ -10,7 +10,8 @@ import pytest
 from arenas import ANT, BEE, MOST_ATTEMPTS, NOW, again, ask_on, begin, database_with, key_of, vote
 from sqlalchemy.orm import Session
 
-from arena.ui.render import Widgets, render, render_panes, render_verdict
+from arena.identity import Names
+from arena.ui.render import Widgets, render, render_panes, render_vote
 from arena.view import View, read_view
 from db import queries
 from db.outcome import Outcome
@@ -39,7 +40,7 @@ def widgets() -> Widgets:
     with gr.Blocks():
         return Widgets(
             gr.State(), gr.Chatbot(), gr.Chatbot(), gr.Textbox(), gr.Button(), gr.Button(), gr.Button(), gr.Button(),
-            {outcome: gr.Button() for outcome in Outcome}, gr.Markdown(), gr.Markdown(), gr.Column(),
+            {outcome: gr.Button() for outcome in Outcome}, gr.Button(), gr.Markdown(), gr.Markdown(), gr.Column(),
         )  # fmt: skip
 
 
@@ -66,12 +67,12 @@ def play(database: Database, *steps: Step) -> None:
 
 def seen(database: Database) -> View:
     with database.read() as session:
-        return read_view(session, "b1", "ann", MOST_ATTEMPTS)
+        return read_view(session, "b1", "ann", MOST_ATTEMPTS, Names())
 
 
 def page(widgets: Widgets, view: View) -> str:
     """Everything that any event would send of this view."""
-    return "".join(str(make(widgets, view, "en")) for make in (render, render_verdict, render_panes))
+    return "".join(str(make(widgets, view, "en")) for make in (render, render_vote, render_panes))
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,8 @@ def test_the_vote_reveals_what_the_answers_took(database: Database, widgets: Wid
     view = seen(database)
     assert view.revealed is not None
     a, b = view.revealed
+    assert a.usage
+    assert b.usage
     assert (a.name, a.engine, a.usage.prompt_tokens, a.usage.tokens, a.usage.cut) == (
         "The Ant", "scripted", 60006, 70007, False,
     )  # fmt: skip
@@ -105,5 +108,7 @@ def test_only_the_turns_that_count_are_in_the_figures(database: Database) -> Non
     play(database, begin, finish, again, finish, ask_on, finish, vote_tie)
     view = seen(database)
     assert view.revealed is not None
-    assert view.revealed[0].usage.tokens == 2 * 70007
-    assert view.revealed[0].usage.first_token_seconds == pytest.approx(3.1373)
+    usage = view.revealed[0].usage
+    assert usage
+    assert usage.tokens == 2 * 70007
+    assert usage.first_token_seconds == pytest.approx(3.1373)

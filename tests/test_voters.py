@@ -80,3 +80,17 @@ def test_other_applications_cookies_on_this_host_do_not_hide_ours(voters: Voters
     assert read_cookie(f"{neighbor}; {COOKIE}={cookie}") == cookie
     assert read_cookie(f"{COOKIE}={cookie}; {neighbor}") == cookie
     assert read_cookie(neighbor) is None
+
+
+def test_who_has_signed_in_is_one_voter_and_no_other_is(voters: Voters) -> None:
+    ann = voters.known("huggingface", "ann")
+    assert re.fullmatch(r"[0-9a-f]{32}", ann)
+    assert ann == Voters(SECRET).known("huggingface", "ann")
+    others = [
+        voters.known("proxy", "ann"),
+        voters.known("huggingface", "anna"),
+        Voters(b"x").known("huggingface", "ann"),
+    ]
+    # The same letters, cut elsewhere.
+    others += [voters.known("huggingfac", "eann"), voters.known("huggingfacea", "nn")]
+    assert len({ann, *others}) == 6

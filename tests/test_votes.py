@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from pathlib import Path
 
 import pytest
 from arenas import (
@@ -29,8 +28,8 @@ from db.votes import votes_after
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = database_with(tmp_path, ANT, BEE)
+def database(database_url: str) -> Iterator[Database]:
+    database = database_with(database_url, ANT, BEE)
     yield database
     database.close()
 
@@ -45,6 +44,7 @@ def test_an_open_battle_takes_one_vote_of_each_kind(database: Database, outcome:
     assert status_of(database, battle) == "voted"
 
 
+@pytest.mark.integrity
 def test_the_same_vote_again_gets_the_same_answer_however_late(database: Database) -> None:
     battle = prepared(database, "voted")
     assert database.write(partial(vote, battle_id=battle, outcome=Outcome.A, now=LATE)) == battle
@@ -95,6 +95,7 @@ def test_a_vote_that_comes_too_late_is_refused_and_one_in_the_last_second_counts
     assert status_of(database, battle) == "voted"
 
 
+@pytest.mark.integrity
 def test_of_sixteen_votes_at_once_on_one_battle_one_counts(database: Database) -> None:
     battle = prepared(database, "open")
 

@@ -13,11 +13,14 @@ from typing import Any
 
 import pytest
 
-from models.catalog import ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling, Text
 from models.energy import Meter
 from models.local.engine import Footprint
-from models.local.worker import LoadFailed, LoadRefused, WorkerModel, child_environment
+from models.local.environment import child_environment
+from models.local.worker import LoadFailed, LoadRefused, WorkerModel
+from models.spec import ModelSpec
+
+pytestmark = pytest.mark.slow  # They wait for deadlines to pass, on purpose.
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
@@ -100,7 +103,7 @@ def test_leaving_early_frees_the_slot(start: Start) -> None:
     async def leave_then_ask() -> list[Event]:
         for _ in range(3):
             async with aclosing(worker.stream((Message("user", "forever"),), Sampling(), 0)) as events:
-                assert await anext(events) == Text("x")
+                assert await anext(events) == Text("!")
         return await collect(worker, "say next")
 
     assert asyncio.run(asyncio.wait_for(leave_then_ask(), PATIENCE)) == [Text("next"), Done("stop", 1)]
@@ -381,7 +384,7 @@ def test_names_of_secrets_are_known() -> None:
 
 ORPHAN = """
 import os, sys
-from models.catalog import ModelSpec
+from models.spec import ModelSpec
 from models.local.worker import WorkerModel
 spec = ModelSpec(id="fake", name="Fake", engine="scripted", quantization="none", license="none", makers=("us",))
 worker = WorkerModel(spec, None, engine="fake_engine:FakeEngine")

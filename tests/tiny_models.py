@@ -34,6 +34,14 @@ def gemma() -> Any:
     return _made(Gemma3ForCausalLM, config)
 
 
+def of_family(name: str, **more: Any) -> Any:
+    """One of a family as transformers names it ("Granite", "Phi3")."""
+    import transformers
+
+    config = getattr(transformers, f"{name}Config")(**SHAPE, initializer_range=0.3, **more)
+    return _made(getattr(transformers, f"{name}ForCausalLM"), config)
+
+
 def _made(kind: Any, config: Any) -> Any:
     torch.manual_seed(7)
     return kind(config).double().eval()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
 import gradio as gr
 
 from arena.battle import ConversationFull, NotEnoughModels
-from arena.gate import AlreadyInside, Busy
+from arena.gate import AlreadyInside, Busy, Closed
 from arena.prompts import PromptError
+from arena.stored import NoQuestion
 from arena.ui.handover import Handover, Stream
-from arena.ui.render import Updates, Widgets, render, render_panes, render_verdict
+from arena.ui.keeping_banner import banner
+from arena.ui.render import Updates, Widgets, render, render_panes, render_vote
 from arena.ui.services import Services, Visitor, visitor_of
 from arena.ui.texts import Language, say
 from arena.view import View
@@ -36,7 +38,10 @@ class NoBattle(NotAdmitted):
         super().__init__("error_no_battle")
 
 
-KINDLY = (NotAdmitted, PromptError, AlreadyInside, Busy, NotEnoughModels, ConversationFull, Refused, DatabaseProblem)
+KINDLY = (
+    NotAdmitted, PromptError, AlreadyInside, Busy, NotEnoughModels, NoQuestion, ConversationFull, Refused,
+    DatabaseProblem,
+)  # fmt: skip
 
 
 class Handlers:
@@ -58,16 +63,24 @@ class Handlers:
     ) -> AsyncIterator[Updates]:
         visitor = self._visitor(request)
         try:
-            if visitor.voter is None:
-                raise NotAdmitted("error_cookie")
-            if not consent:
-                raise NotAdmitted("error_consent")
-            asked = self._battles.ask(battle_id, visitor.voter, prompt or "")
+            asked = self._battles.ask(battle_id, _agreed(visitor, consent=consent), prompt or "", visitor.address)
             async with aclosing(self._begin(asked, visitor)) as page:
                 async for updates in page:
                     yield updates
         except KINDLY as error:
             yield await self._refused(error, battle_id, visitor)
+
+    async def question(self, consent: bool, request: gr.Request) -> AsyncIterator[Updates]:
+        """Begin a battle on a question whose answers are stored."""
+        visitor = self._visitor(request)
+        try:
+            voter = _agreed(visitor, consent=consent)
+            shown = self._battles.show_question(voter, visitor.language, visitor.address)
+            async with aclosing(self._begin(shown, visitor)) as page:
+                async for updates in page:
+                    yield updates
+        except KINDLY as error:
+            yield await self._refused(error, None, visitor)
 
     async def regenerate(self, battle_id: str | None, request: gr.Request) -> AsyncIterator[Updates]:
         visitor = self._visitor(request)
@@ -89,6 +102,8 @@ class Handlers:
                 async for view in views:
                     if isinstance(view, View):
                         yield render_panes(self.widgets, view, visitor.language)
+                        if view.notice:
+                            gr.Warning(say(visitor.language, f"notice_{view.notice}"))
         except KINDLY as error:
             gr.Warning(self._sentence(error, visitor.language))
 
@@ -106,18 +121,31 @@ class Handlers:
         # While answers stream, their own events show the end; this one would only come in between.
         return {self.widgets.battle: battle_id} if view.status == "generating" else self._page(view, visitor)
 
-    def vote(self, outcome: Outcome) -> Callable[[str | None, gr.Request], Awaitable[Updates]]:
-        """The event of one vote button: the names first; `show` follows with the rest of the page."""
+    def vote(self, outcome: Outcome) -> Callable[[str | None, gr.Request], AsyncIterator[Updates]]:
+        """The event of one vote button: the choice, then the names; `show` follows with the rest of the page."""
 
-        async def vote(battle_id: str | None, request: gr.Request) -> Updates:
+        async def vote(battle_id: str | None, request: gr.Request) -> AsyncIterator[Updates]:
             visitor = self._visitor(request)
             try:
-                view: View | None = await self._battles.vote(*_admitted(battle_id, visitor), outcome)
+                async with aclosing(self._battles.choose(*_admitted(battle_id, visitor), outcome)) as views:
+                    async for view in views:
+                        yield render_vote(self.widgets, view, visitor.language)
             except KINDLY as error:
-                view = await self._warned(error, battle_id, visitor)
-            return render_verdict(self.widgets, view, visitor.language)
+                current = await self._warned(error, battle_id, visitor)
+                yield render_vote(self.widgets, current, visitor.language)
 
         return vote
+
+    async def undo(self, battle_id: str | None, request: gr.Request) -> Updates:
+        """Take a vote back; the vote's own event sees it and ends."""
+        visitor = self._visitor(request)
+        try:
+            battle_id, voter = _admitted(battle_id, visitor)
+        except NotAdmitted as error:
+            return await self._refused(error, battle_id, visitor)
+        if not self._battles.ballots.take_back(battle_id, voter):
+            gr.Warning(say(visitor.language, "error_undo_late"))
+        return self._page(await self._current(battle_id, visitor), visitor)
 
     async def new(self, request: gr.Request) -> Updates:
         """An empty page; the click itself has cancelled the events that wait or stream."""
@@ -144,6 +172,18 @@ class Handlers:
         text = say(self._visitor(request).language, key, ready=ready, total=total, percent=f"{percent:.0%}")
         return gr.update(value=text, visible=True), gr.update()
 
+    async def questions(self) -> Any:
+        """Whether there are stored answers to be voted on: the button for them is not there without."""
+        try:
+            return gr.update(visible=await asyncio.to_thread(self._battles.stored_answers.any))
+        except DatabaseProblem:
+            return gr.update(visible=False)
+
+    async def keeping(self, request: gr.Request) -> Any:
+        """Whether votes are kept, for whoever is about to give one."""
+        text = banner(self._services.keeper.status(), self._visitor(request).language)
+        return gr.update(value=text, visible=bool(text))
+
     async def _begin(self, views: Stream, visitor: Visitor) -> AsyncGenerator[Updates, None]:
         """Up to the first view: the turn is stored then, and not before; whoever watches goes on from there."""
         handed_over = False
@@ -152,8 +192,9 @@ class Handlers:
                 if isinstance(view, View):
                     self._streams.leave(visitor.voter, view.battle_id, views)
                     handed_over = True
+                    # What was typed has been asked, unless a question came in its place.
                     emptied: Updates = {self.widgets.prompt: gr.update(value="", interactive=False)}
-                    yield self._page(view, visitor) | emptied
+                    yield self._page(view, visitor) | ({} if view.stored else emptied)
                     return
                 yield {self.widgets.hint: say(visitor.language, "hint_waiting", ahead=view.ahead)}
         finally:
@@ -162,7 +203,11 @@ class Handlers:
 
     async def _refused(self, error: Exception, battle_id: str | None, visitor: Visitor) -> Updates:
         """Say why, and show what the database says: a page that was left behind catches up."""
-        return self._page(await self._warned(error, battle_id, visitor), visitor)
+        view = await self._warned(error, battle_id, visitor)
+        if view is None and battle_id is None:
+            # Nothing to catch up with. To build the page anew would cost most when the arena is full already.
+            return {self.widgets.battle: None, self.widgets.hint: say(visitor.language, "hint_idle")}
+        return self._page(view, visitor)
 
     async def _warned(self, error: Exception, battle_id: str | None, visitor: Visitor) -> View | None:
         view = await self._current(battle_id, visitor)
@@ -185,7 +230,7 @@ class Handlers:
         return render(self.widgets, view, visitor.language)
 
     def _visitor(self, request: gr.Request) -> Visitor:
-        return visitor_of(request, self._services.voters)
+        return visitor_of(request, self._services)
 
     def _sentence(self, error: Exception, language: Language) -> str:
         match error:
@@ -197,14 +242,27 @@ class Handlers:
                 return say(language, f"error_{error.reason}", limit=self._services.settings.max_prompt_chars)
             case AlreadyInside():
                 return say(language, "error_inside")
+            case Closed():
+                return say(language, "error_closed")
             case Busy():
                 return say(language, "error_busy")
             case NotEnoughModels():
                 return say(language, "error_not_ready")
+            case NoQuestion():
+                return say(language, "error_no_question")
             case ConversationFull():
                 return say(language, "error_full")
             case _:
                 return say(language, "error_storage")
+
+
+def _agreed(visitor: Visitor, *, consent: bool) -> str:
+    """Who begins a battle; raises `NotAdmitted` where a vote could not be theirs, or may not be stored."""
+    if visitor.voter is None:
+        raise NotAdmitted("error_cookie")
+    if not consent:
+        raise NotAdmitted("error_consent")
+    return visitor.voter
 
 
 def _admitted(battle_id: str | None, visitor: Visitor) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from arena.ui.battle_handlers import Handlers
+from arena.ui.login import build_sign_in
 from arena.ui.render import Widgets
 from arena.ui.services import Services
 from arena.ui.texts import TEXTS
@@ -19,6 +20,7 @@ LATEX: list[dict[str, str | bool]] = [
     {"left": "\\(", "right": "\\)", "display": False},
 ]
 STATUS_SECONDS = 3
+KEEPING_SECONDS = 60
 # How many answers are generated at a time is decided by arena/gate.py, not by Gradio's queue.
 EVENT: dict[str, Any] = {"concurrency_limit": None, "api_visibility": "private", "show_progress": "hidden"}
 
@@ -29,19 +31,23 @@ def build_battle_page(page: gr.Blocks, services: Services, i18n: gr.I18n) -> Non
     remembered = gr.BrowserState(False, storage_key="paddock-consent", secret="paddock-consent")  # noqa: S106
     status = gr.Markdown(visible=False, elem_id="status")
     timer = gr.Timer(STATUS_SECONDS)
+    keeping = gr.Markdown(visible=False, elem_id="keeping")
     gr.Markdown(i18n("lead"))
-    widgets, consent, examples = _layout(i18n)
+    build_sign_in(page, services)
+    widgets, consent, examples, question = _layout(i18n)
     handlers = Handlers(services, widgets)
-    _wire(handlers, consent)
+    _wire(handlers, consent, question)
     for number, button in enumerate(examples, start=1):
         button.click(None, None, widgets.prompt, js=_fill(f"example_{number}"), api_visibility="private")
     consent.input(None, consent, remembered, js="ticked => ticked", api_visibility="private")
     page.load(None, remembered, consent, js="ticked => ticked", api_visibility="private")
     page.load(handlers.load, None, widgets.all(), **EVENT)
+    page.load(handlers.questions, None, question, **EVENT)
     gr.on([page.load, timer.tick], handlers.status, None, [status, timer], **EVENT)
+    gr.on([page.load, gr.Timer(KEEPING_SECONDS).tick], handlers.keeping, None, keeping, **EVENT)
 
 
-def _layout(i18n: gr.I18n) -> tuple[Widgets, gr.Checkbox, list[gr.Button]]:
+def _layout(i18n: gr.I18n) -> tuple[Widgets, gr.Checkbox, list[gr.Button], gr.Button]:
     with gr.Row(elem_id="panes", equal_height=True):
         pane_a, pane_b = (_pane(i18n, side) for side in ("a", "b"))
     hint = gr.Markdown(i18n("hint_idle"), elem_id="hint")
@@ -52,6 +58,7 @@ def _layout(i18n: gr.I18n) -> tuple[Widgets, gr.Checkbox, list[gr.Button]]:
             )
             for outcome in Outcome
         }
+    undo = gr.Button(i18n("undo"), elem_id="undo", visible=False)
     reveal = gr.Markdown(visible=False, elem_id="reveal")
     with gr.Row():
         regenerate = gr.Button(i18n("regenerate"), elem_id="regenerate", interactive=False, min_width=120)
@@ -67,8 +74,11 @@ def _layout(i18n: gr.I18n) -> tuple[Widgets, gr.Checkbox, list[gr.Button]]:
         gr.Markdown(i18n("examples"))
         with gr.Row():
             examples = [gr.Button(i18n(f"example_{number}"), size="sm", min_width=260) for number in range(1, 5)]
-    widgets = Widgets(gr.State(None), pane_a, pane_b, prompt, send, stop, regenerate, new, votes, hint, reveal, column)
-    return widgets, consent, examples
+        question = gr.Button(i18n("question"), size="md", visible=False, elem_id="question")
+    widgets = Widgets(
+        gr.State(None), pane_a, pane_b, prompt, send, stop, regenerate, new, votes, hint, reveal, column, undo
+    )
+    return widgets, consent, examples, question
 
 
 def _pane(i18n: gr.I18n, side: str) -> gr.Chatbot:
@@ -92,22 +102,24 @@ def _fill(key: str) -> str:
     return f"() => {{ const t = {json.dumps(texts)}; return t[navigator.language.slice(0, 2)] || t.en; }}"
 
 
-def _wire(handlers: Handlers, consent: gr.Checkbox) -> None:
+def _wire(handlers: Handlers, consent: gr.Checkbox, question: gr.Button) -> None:
     widgets = handlers.widgets
     outputs = widgets.all()
     asked = [widgets.prompt, consent, widgets.battle]
     asking = gr.on([widgets.prompt.submit, widgets.send.click], handlers.ask, asked, outputs, **EVENT)
+    shown = question.click(handlers.question, consent, outputs, **EVENT)
     again = widgets.regenerate.click(handlers.regenerate, widgets.battle, outputs, **EVENT)
-    running = [asking, again]
-    for begun in (asking, again):
+    running = [asking, shown, again]
+    for begun in (asking, shown, again):
         watching = begun.then(handlers.watch, widgets.battle, [widgets.pane_a, widgets.pane_b], **EVENT)
         watching.then(handlers.show, widgets.battle, outputs, **EVENT)
         running.append(watching)
+    for outcome, button in widgets.votes.items():
+        voted = button.click(handlers.vote(outcome), widgets.battle, widgets.around(), **EVENT)
+        voted.then(handlers.show, widgets.battle, outputs, **EVENT)
+        running.append(voted)
+    widgets.undo.click(handlers.undo, widgets.battle, outputs, **EVENT)
     widgets.stop.click(handlers.stop, widgets.battle, outputs, **EVENT)
     widgets.new.click(handlers.new, None, outputs, cancels=running, **EVENT).then(
         None, js="() => document.querySelector('#prompt textarea').focus()", api_visibility="private"
     )
-    for outcome, button in widgets.votes.items():
-        answer = [widgets.battle, widgets.hint, widgets.reveal]
-        voted = button.click(handlers.vote(outcome), widgets.battle, answer, **EVENT)
-        voted.then(handlers.show, widgets.battle, outputs, **EVENT)

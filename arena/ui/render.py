@@ -7,8 +7,9 @@ from typing import Any
 
 import gradio as gr
 
+from arena.boards.usage import Usage
+from arena.ui.markup import readable
 from arena.ui.texts import Language, say
-from arena.usage import Usage
 from arena.view import Revealed, View
 from db.outcome import Outcome
 
@@ -31,6 +32,7 @@ class Widgets:
     hint: gr.Markdown
     reveal: gr.Markdown
     examples: gr.Column
+    undo: gr.Button
 
     def all(self) -> list[Any]:
         return [
@@ -46,37 +48,69 @@ class Widgets:
             self.hint,
             self.reveal,
             self.examples,
+            self.undo,
+        ]
+
+    def around(self) -> list[Any]:
+        """All but the panes and what only the beginning and the end of an answer change."""
+        return [
+            self.battle,
+            self.hint,
+            self.reveal,
+            self.new,
+            self.prompt,
+            self.send,
+            self.regenerate,
+            *self.votes.values(),
+            self.undo,
         ]
 
 
 def render(widgets: Widgets, view: View | None, language: Language) -> Updates:
     """The whole page for a battle, or for none yet."""
-    status = view.status if view else "idle"
-    names = view.revealed if view and view.revealed else (None, None)
-    generating = status == "generating"
+    generating = view is not None and view.status == "generating"
     return {
-        widgets.battle: view.battle_id if view else None,
-        widgets.pane_a: gr.update(value=_messages(view, "a", language), label=_label("model_a", names[0], language)),
-        widgets.pane_b: gr.update(value=_messages(view, "b", language), label=_label("model_b", names[1], language)),
-        widgets.prompt: gr.update(interactive=status in ("idle", "open")),
-        widgets.send: gr.update(interactive=status in ("idle", "open"), visible=not generating),
+        **_around(widgets, view, language),
+        **_panes(widgets, view, language),
         widgets.stop: gr.update(visible=generating),
-        widgets.regenerate: gr.update(interactive=bool(view and view.can_regenerate)),
-        widgets.new: gr.update(
-            interactive=view is not None,
-            variant="primary" if status in ("voted", "void") else "secondary",
-        ),
-        **{button: gr.update(interactive=status == "open") for button in widgets.votes.values()},
-        widgets.hint: _hint(view, language),
-        widgets.reveal: _reveal(view, language),
         widgets.examples: gr.update(visible=view is None),
     }
 
 
-def render_verdict(widgets: Widgets, view: View | None, language: Language) -> Updates:
-    """Only what a vote is answered with: the names, or why there are none yet."""
+def render_vote(widgets: Widgets, view: View | None, language: Language) -> Updates:
+    """Only what a vote is answered with: what was chosen, the names, or why there are none yet."""
+    if view is not None and view.chosen:
+        return _around(widgets, view, language)
     return {
         widgets.battle: view.battle_id if view else None,
+        widgets.hint: _hint(view, language),
+        widgets.reveal: _reveal(view, language),
+        widgets.undo: gr.update(visible=False),
+        # The rest of the page follows by itself, and would come back over an empty one.
+        widgets.new: gr.update(interactive=False),
+    }
+
+
+def _around(widgets: Widgets, view: View | None, language: Language) -> Updates:
+    """What is to be pressed, typed and read around the panes."""
+    status = view.status if view else "idle"
+    chosen = view.chosen if view else None
+    votable = status == "open" and not chosen
+    asks = status == "idle" or (votable and not (view and view.stored))
+    return {
+        widgets.battle: view.battle_id if view else None,
+        widgets.prompt: gr.update(interactive=asks),
+        widgets.send: gr.update(interactive=asks, visible=status != "generating"),
+        widgets.regenerate: gr.update(interactive=bool(view and view.can_regenerate and not chosen)),
+        widgets.new: gr.update(
+            interactive=view is not None,
+            variant="primary" if status in ("voted", "void") else "secondary",
+        ),
+        **{
+            button: gr.update(interactive=votable, variant="primary" if outcome == chosen else "secondary")
+            for outcome, button in widgets.votes.items()
+        },
+        widgets.undo: gr.update(visible=bool(chosen)),
         widgets.hint: _hint(view, language),
         widgets.reveal: _reveal(view, language),
     }
@@ -84,15 +118,31 @@ def render_verdict(widgets: Widgets, view: View | None, language: Language) -> U
 
 def render_panes(widgets: Widgets, view: View | None, language: Language) -> Updates:
     """Only the two panes: what changes while answers stream."""
-    # Values alone: an update of properties would have Gradio build both components anew, at every tick.
+    # Values alone: an update of properties has Gradio build both components anew, which takes 10 ms.
     return {widgets.pane_a: _messages(view, "a", language), widgets.pane_b: _messages(view, "b", language)}
+
+
+def _panes(widgets: Widgets, view: View | None, language: Language) -> Updates:
+    """The panes, with their labels where these may change: when a battle begins, and with its vote."""
+    if view is not None and view.revealed is None and view.status != "generating":
+        return render_panes(widgets, view, language)
+    names = view.revealed if view and view.revealed else (None, None)
+    return {
+        widgets.pane_a: gr.update(value=_messages(view, "a", language), label=_label("model_a", names[0], language)),
+        widgets.pane_b: gr.update(value=_messages(view, "b", language), label=_label("model_b", names[1], language)),
+    }
 
 
 def _hint(view: View | None, language: Language) -> str:
     if view is None:
         return say(language, "hint_idle")
-    for_good = view.status == "stopped" and not view.can_regenerate
-    return say(language, "hint_stopped_for_good" if for_good else f"hint_{view.status}")
+    if view.chosen:
+        return f"**{say(language, f'result_{view.chosen}')}** {say(language, 'chosen')}"
+    if view.status == "stopped" and not view.can_regenerate:
+        return say(language, "hint_stopped_for_good")
+    if view.stored and view.status in ("generating", "open", "stopped"):
+        return say(language, f"hint_stored_{view.status}")
+    return say(language, f"hint_{view.status}")
 
 
 def _messages(view: View | None, side: str, language: Language) -> list[dict[str, str]]:
@@ -100,8 +150,8 @@ def _messages(view: View | None, side: str, language: Language) -> list[dict[str
         return []
     messages = []
     for exchange in view.exchanges:
-        messages.append({"role": "user", "content": exchange.prompt})
-        messages.append({"role": "assistant", "content": getattr(exchange, side) or "…"})
+        messages.append({"role": "user", "content": readable(exchange.prompt)})
+        messages.append({"role": "assistant", "content": readable(getattr(exchange, side)) or "…"})
     if view.status == "void":
         # The same sentence on both sides, whichever failed and however.
         messages[-1] = {"role": "assistant", "content": say(language, "failed")}
@@ -119,7 +169,8 @@ def _reveal(view: View | None, language: Language) -> Any:
     for key, one in zip(("model_a", "model_b"), view.revealed, strict=True):
         named = f"[{one.name}]({one.url})" if one.url else one.name
         lines.append(f"- {say(language, key)}: **{named}** · {one.engine} · {one.quantization} · {one.license}")
-        lines.append(f"  - {_took(one.usage, language)}")
+        if one.usage:
+            lines.append(f"  - {_took(one.usage, language)}")
     return gr.update(value="\n".join(lines), visible=True)
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from arena.ui.admin_texts import ADMIN_CHINESE, ADMIN_ENGLISH
+from arena.ui.evaluation.texts import EVALUATION_CHINESE, EVALUATION_ENGLISH
+from arena.ui.integrity_texts import INTEGRITY_CHINESE, INTEGRITY_ENGLISH
+from arena.ui.leaderboard_texts import CHINESE, ENGLISH
+
 Language = Literal["en", "zh"]
 
 TEXTS: dict[Language, dict[str, str]] = {
@@ -31,11 +36,15 @@ TEXTS: dict[Language, dict[str, str]] = {
         "example_2": "Write a Python function that checks whether a word is a palindrome.",
         "example_3": "Write a short poem about a paddock at dawn.",
         "example_4": "How many piano tuners work in a city of a million? Show your estimate.",
+        "question": "🎲 Show me a question with two answers to vote on",
         "hint_idle": "Type a prompt to begin.",
         "hint_waiting": "All places are taken; your place in line: {ahead}.",
         "hint_generating": "Both models are answering…",
         "hint_open": "Both answers are complete. Vote, or ask on.",
         "hint_stopped": "Stopped. Regenerate the answers to vote, or start a new battle.",
+        "hint_stored_generating": "Two answers that were given before are shown…",
+        "hint_stored_open": "Both answers are complete. Which is better?",
+        "hint_stored_stopped": "Stopped. Regenerate shows the same answers again, to vote on; or start a new battle.",
         "hint_stopped_for_good": "Stopped, and these answers can't be regenerated any more. Start a new battle.",
         "hint_voted": "Thank you, your vote is stored. Start a new battle whenever you like.",
         "hint_void": "This battle can't be voted on. Start a new one.",
@@ -60,13 +69,18 @@ TEXTS: dict[Language, dict[str, str]] = {
         "error_too_long_for_models": "The prompt is too long for these models; please shorten it.",
         "error_inside": "You have a battle under way already, in another tab perhaps; let it end first.",
         "error_not_ready": "Two models are needed and they are not ready yet; please try again in a moment.",
+        "error_no_question": "No question is left that you could vote on at the moment; type a prompt instead.",
         "error_busy": "The arena is full at the moment; please try again in a minute.",
+        "error_closed": "The arena is about to restart and takes in nothing new; please try again in a minute.",
         "error_full": "This conversation is full; please vote, or start a new battle.",
         "error_cookie": "Your browser sent no valid cookie, so a vote could not be yours; allow cookies and reload.",
         "error_consent": "Please tick the box about storage first.",
         "error_storage": "This could not be stored, so nothing was counted; please try again later.",
         "error_no_battle": "There is no battle yet; type a prompt first.",
         "error_lost": "The page had lost your battle; here it is again.",
+        "notice_quota": "Your free GPU time for today is used up; sign in to Hugging Face for more, "
+        "or come back tomorrow.",
+        "notice_no_gpu": "No GPU is free at the moment; please try again in a minute.",
         "refused_not_yours": "This battle is not yours.",
         "refused_unfinished": "Wait until both answers are complete.",
         "refused_stopped": "Answers that were stopped can't be voted on.",
@@ -75,21 +89,22 @@ TEXTS: dict[Language, dict[str, str]] = {
         "refused_expired": "This battle is too old to be voted on; start a new one.",
         "refused_too_many_attempts": "These answers can't be regenerated any more.",
         "refused_too_many_turns": "This battle has as many turns as are allowed; please vote.",
-        "download": "Download:",
-        "no_votes": "No votes yet: every contestant starts at 1000.",
-        "votes_so_far": "Votes: {votes}. Voters: {voters}. The bars are 95 % intervals.",
-        "few_voters": "Fewer than 30 voters: the ratings speak for these voters only.",
-        "plot_title": "Bradley–Terry rating with 95 % interval",
-        "rating": "Rating",
-        "rated": "rated",
-        "provisional": "provisional",
         "paced": "Both answers are shown at one common pace, so that speed does not give a model away.",
         "unpaced": "Both answers are shown as they come.",
-        "columns": "Rank|Contestant|Rating|95 % interval|Votes|Win rate|Elo|Quantization|License",
-        "speed": "## Speed\n\nWhat the answers took, in battles that have their vote. Tokens/s counts from the first "
-        "token on; energy is the GPU's, idle draw included, shared among the answers that ran at the same time.",
-        "speed_columns": "Contestant|Engine|Quantization|Answers|Prompt tokens|Output tokens|First token, s|"
-        "95 % within, s|Tokens/s|J per 1,000 tokens",
+        "keeping_nowhere": "⚠️ **Votes are not kept here.** This Space has nowhere to store them, and its next restart "
+        "loses them all. Its owner can change that by setting ARENA_DATASET.",
+        "keeping_late": "⚠️ **The newest votes are not safe yet.** For {minutes} minutes they could not be "
+        "stored outside of this server; losing its disk now would lose them.",
+        "sign_in": "Sign in with Hugging Face",
+        "sign_out": "Sign out ({name})",
+        "sign_in_invite": "You may vote without signing in. Votes of a Hugging Face account that is at least {days} "
+        "days old count as verified.",
+        "signed_in": "Signed in as {name}; your votes count, but not as verified ones.",
+        "signed_in_verified": "Signed in as {name}; your votes count as verified.",
+        **ENGLISH,
+        **ADMIN_ENGLISH,
+        **INTEGRITY_ENGLISH,
+        **EVALUATION_ENGLISH,
     },
     "zh": {
         "battle": "对战",
@@ -114,11 +129,15 @@ TEXTS: dict[Language, dict[str, str]] = {
         "example_2": "写一个 Python 函数，判断一个单词是否为回文。",
         "example_3": "写一首关于黎明牧场的短诗。",
         "example_4": "一个百万人口的城市有多少钢琴调音师？请给出估算过程。",
+        "question": "🎲 给我出一道题，为两个已有的回答投票",
         "hint_idle": "输入问题即可开始。",
         "hint_waiting": "名额已满，您排在第 {ahead} 位。",
         "hint_generating": "两个模型正在回答……",
         "hint_open": "两个回答都已完成。请投票，或继续提问。",
         "hint_stopped": "已停止。重新生成后才能投票，或开始新对战。",
+        "hint_stored_generating": "正在显示两个早先给出的回答……",
+        "hint_stored_open": "两个回答都已完成。哪个更好？",
+        "hint_stored_stopped": "已停止。点击“重新生成”可再次显示同样的回答并投票，或开始新对战。",
         "hint_stopped_for_good": "已停止，且无法再次重新生成。请开始新对战。",
         "hint_voted": "谢谢，您的投票已保存。随时可以开始新对战。",
         "hint_void": "本次对战无法投票，请开始新对战。",
@@ -142,13 +161,17 @@ TEXTS: dict[Language, dict[str, str]] = {
         "error_too_long_for_models": "提问对这些模型来说过长，请缩短。",
         "error_inside": "您已有一场对战正在进行（可能在另一个标签页），请等它结束。",
         "error_not_ready": "需要两个模型，目前尚未就绪，请稍后再试。",
+        "error_no_question": "目前没有您还可以投票的题目，请输入您自己的问题。",
         "error_busy": "竞技场目前已满，请稍后再试。",
+        "error_closed": "竞技场即将重启，暂不接受新内容；请一分钟后再试。",
         "error_full": "本次对话已满，请投票或开始新对战。",
         "error_cookie": "浏览器没有发送有效的 Cookie，无法确认投票归属；请允许 Cookie 并刷新页面。",
         "error_consent": "请先勾选关于保存数据的选项。",
         "error_storage": "无法保存，因此未计入；请稍后再试。",
         "error_no_battle": "还没有对战，请先输入问题。",
         "error_lost": "页面丢失了您的对战，现已重新显示。",
+        "notice_quota": "您今天的免费 GPU 时间已用完；登录 Hugging Face 可获得更多，或请明天再来。",
+        "notice_no_gpu": "目前没有空闲的 GPU，请一分钟后再试。",
         "refused_not_yours": "这不是您的对战。",
         "refused_unfinished": "请等待两个回答都完成。",
         "refused_stopped": "回答已停止，无法投票。",
@@ -157,21 +180,21 @@ TEXTS: dict[Language, dict[str, str]] = {
         "refused_expired": "本次对战已过期，无法投票；请开始新对战。",
         "refused_too_many_attempts": "无法再次重新生成。",
         "refused_too_many_turns": "对话轮数已达上限，请投票。",
-        "download": "下载：",
-        "no_votes": "尚无投票：每位参赛者从 1000 分开始。",
-        "votes_so_far": "{voters} 位投票者共 {votes} 票。误差线为 95 % 区间。",
-        "few_voters": "投票者少于 30 位：评分仅代表这些投票者。",
-        "plot_title": "Bradley–Terry 评分及 95 % 区间",
-        "rating": "评分",
-        "rated": "已评级",
-        "provisional": "暂定",
         "paced": "两个回答以同样的速度显示，因此速度不会泄露身份。",
         "unpaced": "回答生成后立即显示。",
-        "columns": "名次|参赛者|评分|95 % 区间|票数|胜率|Elo|量化|许可证",
-        "speed": "## 速度\n\n已投票对战中各回答的用量。每秒词元数从首个词元起算；能耗为 GPU 读数，含空闲功耗，"
-        "由同时生成的回答均摊。",
-        "speed_columns": "参赛者|引擎|量化|回答数|提示词元|输出词元|首个词元（秒）|"
-        "95 % 不超过（秒）|每秒词元|每千词元焦耳",
+        "keeping_nowhere": "⚠️ **这里的投票不会保留**。此 Space 没有可用的存储，下次重启时将全部丢失。"
+        "所有者设置 ARENA_DATASET 即可解决。",
+        "keeping_late": "⚠️ **最新的投票尚未安全保存**。已有 {minutes} 分钟无法存到此服务器之外；"
+        "如果现在磁盘数据丢失，这些投票会丢失。",
+        "sign_in": "使用 Hugging Face 登录",
+        "sign_out": "退出登录（{name}）",
+        "sign_in_invite": "无需登录即可投票。注册满 {days} 天的 Hugging Face 账号登录后，投票计为已验证。",
+        "signed_in": "已登录为 {name}；您的投票会计入，但不算已验证。",
+        "signed_in_verified": "已登录为 {name}；您的投票计为已验证。",
+        **CHINESE,
+        **ADMIN_CHINESE,
+        **INTEGRITY_CHINESE,
+        **EVALUATION_CHINESE,
     },
 }
 
@@ -181,43 +204,50 @@ ABOUT: dict[Language, str] = {
 1. You type a prompt. Two of the contestants are drawn, and a fair coin decides which is **A** and which is **B**.
 2. {pace} You may ask on.
 3. You vote: **A is better**, **B is better**, **tie**, or **both are bad**. One vote a battle, within {hours:g} hours.
-4. Only then are the names revealed, and the vote moves the leaderboard.
+4. {undo} Only then are the names revealed, and the vote moves the leaderboard.
 
 *Stop* ends both answers; regenerate them to vote. *Regenerate* replaces both, at most {regenerations} times a turn.
 If one answer fails, the battle does not count.
 
+*Show me a question*, where it is offered, brings a question of a test set with two answers that were given before:
+drawn, shown and voted on like all others. What a judge said of these answers, authors and all, is on *Evaluation*, but
+not for you before your vote. Whoever looks it up there first, or in another browser, votes knowing the names; please
+don't. Such battles are marked as votes on stored answers, so that they can be told from the others.
+
 ## How the rating works
 
 Ratings are **Bradley–Terry** strengths on the scale of Elo (1000 in the middle, 400 points are odds of ten to one),
-fitted to all votes, with 95 % intervals. Ties and both-bad count as half a win each, which draws ratings together.
-Online **Elo** (K = 4) stands beside them; it depends on the order of the votes. A contestant with fewer than
-{provisional} votes is *provisional*.
+fitted to all votes, each pair helped by a fifth of a draw so that nobody is rated beyond all measure. Ties and both-bad
+count as half a win each, which draws ratings together; the Leaderboard can leave them out.
 
-## What is stored
-
-Your prompts, both answers, your votes and their times, and a random number in a cookie that lets us count one vote a
-battle. No name, no account, no IP address. Prompts and votes may be published; voters then appear as pseudonyms.
-Please enter nothing personal. Models make mistakes and may say harmful things; their answers are nobody's advice.
+The 95 % intervals know that votes of one person are alike: many votes of few people make them wide, and below 30 people
+they speak for these people only. *Possible ranks* are wider still, for they hold for the whole table at once. Who was
+never compared with the others, not even through third ones, is not ranked against them. Fewer than {provisional} votes
+or a wide interval make a rating *provisional*. Online **Elo** (K = 4) stands beside it and is not the ranking: the same
+votes in another order give another Elo.
 """,
     "zh": """## 对战规则
 
 1. 输入问题后，系统抽取两位参赛者，由公平的硬币决定谁是 **A**、谁是 **B**。
 2. {pace}您可以继续追问。
 3. 请投票：**A 更好**、**B 更好**、**平局** 或 **都不好**。每场对战一票，须在 {hours:g} 小时内。
-4. 投票之后才揭晓名字，并计入排行榜。
+4. {undo}投票之后才揭晓名字，并计入排行榜。
 
 “停止”会结束两个回答，重新生成后才能投票；每轮最多重新生成 {regenerations} 次。若一个回答失败，对战不计入。
 
+若有“给我出一道题”，它会显示测试集中的一道题和两个早先给出的回答；抽取、显示和投票的规则与其他对战相同。
+评委对这些回答的判断（连同作者）列在“评测”页，但在您投票之前不向您显示。事先在那里查看，或用另一个浏览器查看的人，
+投票时已知道名字；请勿如此。这类对战标记为对已存回答的投票，可与其他对战区分。
+
 ## 评分方法
 
-评分是 **Bradley–Terry** 强度，采用 Elo 标度（中间值 1000，400 分对应十比一的胜率），由全部投票拟合，并给出 95 % 区间。
-平局和“都不好”各计半胜，这会使评分彼此靠近。旁边列出在线 **Elo**(K = 4)，它取决于投票顺序。
-少于 {provisional} 票的参赛者标为“暂定”。
+评分是 **Bradley–Terry** 强度，采用 Elo 标度（中间值 1000，400 分对应十比一的胜率），由全部投票拟合；
+每对参赛者另加五分之一场平局，使评分不致无限。平局和“都不好”各计半胜，这会使评分彼此靠近；排行榜上可以选择不计。
 
-## 保存的内容
-
-您的提问、两个回答、投票及其时间，以及 Cookie 中的一个随机数，用于保证每场对战一票。不保存姓名、账号或 IP 地址。
-提问和投票可能会公开，投票者以化名出现。请勿输入个人信息。模型会犯错，也可能说出有害的话，其回答不构成任何建议。
+95 % 区间考虑到同一人的投票彼此相似：少数人投出的大量票会使区间变宽；不足 30 人时评分仅代表这些人。
+“可能名次”对整张表同时成立，因此更宽。
+从未与其他参赛者（直接或间接）比较过的，不与之排名。少于 {provisional} 票或区间过宽的标为“暂定”。
+旁边的在线 **Elo**(K = 4) 并非排名依据：同一批投票换个顺序，Elo 就不同。
 """,
 }
 
@@ -230,3 +260,8 @@ def language_of(accept_language: str) -> Language:
 
 def say(language: Language, key: str, **values: object) -> str:
     return TEXTS[language][key].format(**values)
+
+
+def examples() -> list[str]:
+    """The prompts that the page proposes, in all languages."""
+    return [texts[f"example_{number}"] for texts in TEXTS.values() for number in range(1, 5)]

@@ -39,7 +39,10 @@ class Spent:
 
 
 class Batch:
-    """Runs requests in a thread of its own. `prompt_tokens` bounds what of prompts is read between two steps."""
+    """Runs requests in a thread of its own once it is started; until then whoever calls `advance` runs them.
+
+    `prompt_tokens` bounds what of prompts is read between two steps.
+    """
 
     def __init__(
         self, forward: Forward, *, layers: int, vocabulary: int, device: torch.device, prompt_tokens: int
@@ -58,22 +61,31 @@ class Batch:
         self._running: list[Answering] = []
         self._last: torch.Tensor
         self._clear()
+
+    def start(self) -> None:
         threading.Thread(target=self._run, name="batch", daemon=True).start()
 
-    def answer(self, request: Answering) -> Done | Failed:
-        """Join the batch and wait for the end."""
+    def join(self, request: Answering) -> None:
         with self._arrived:
             self._waiting.append(request)
             self._arrived.notify()
+
+    def answer(self, request: Answering) -> Done | Failed:
+        """Join the batch and wait for the end."""
+        self.join(request)
         request.over.wait()
         return request.end or Failed("the batch ended")
 
+    @torch.inference_mode()
+    def advance(self) -> None:
+        """One round: a piece of a prompt, and a token for every running request. Waits while there is none at all."""
+        if trouble := self._one_round():
+            self._give_up(trouble)
+
     def _run(self) -> None:
         try:
-            with torch.inference_mode():
-                while True:
-                    if trouble := self._one_round():
-                        self._give_up(trouble)
+            while True:
+                self.advance()
         except BaseException:  # nobody knows what state this left: a new process begins anew
             traceback.print_exc()
             sys.stderr.flush()

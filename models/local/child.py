@@ -16,9 +16,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from models.catalog import ModelSpec
 from models.chat import Done, Failed, Message, Sampling
 from models.local.engine import Engine, Footprint, Question, Unusable
+from models.spec import ModelSpec
 
 # Asked at every step of an answer, `stopped` says so to the parent where nothing else was said for so long.
 ALIVE_SECONDS = 1.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from models.catalog import ModelSpec
 from models.chat import Done, Failed, Message, Sampling
+from models.spec import ModelSpec
 
 
 @dataclass(frozen=True)

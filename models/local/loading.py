@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PretrainedConfig, PreTrainedModel
 
-from models.catalog import QUANTIZATIONS, ModelSpec
+from models.local.adapted import adapt, adapter_bytes
 from models.local.engine import Unusable
 from models.local.memory import available_memory
 from models.local.timeline import ROWS
+from models.spec import QUANTIZATIONS, ModelSpec
 
 # Bytes a linear layer takes a weight: four bits with doubly quantized scales (QLoRA, Dettmers et al. 2023), or eight.
 _BYTES = {"nf4": 0.52, "int8": 1.01}
@@ -55,9 +56,14 @@ def read_config(spec: ModelSpec, folder: Path) -> PretrainedConfig:
     return config
 
 
-def load(spec: ModelSpec, folder: Path, config: PretrainedConfig) -> PreTrainedModel:
-    """The model on `best_device()`, quantized as the catalogue says. Raises `Unusable`."""
-    device = best_device()
+def load(
+    spec: ModelSpec, folder: Path, config: PretrainedConfig, device: torch.device | None = None
+) -> PreTrainedModel:
+    """The model, quantized and adapted as the catalogue says, on `device` (None: `best_device()`). Raises `Unusable`.
+
+    Its numbers' type is that for `best_device()`, wherever it lies meanwhile.
+    """
+    device = device or best_device()
     if not list(folder.glob("*.safetensors")):
         raise Unusable(f"{spec.name}: {folder} holds no safetensors; pickled weights are never loaded.")
     try:
@@ -70,18 +76,18 @@ def load(spec: ModelSpec, folder: Path, config: PretrainedConfig) -> PreTrainedM
             f"{spec.name}: quantization '{spec.quantization}' can't be done on this {device.type} "
             f"({_first_line(error)}); it can do {', '.join(_possible())}."
         ) from error
-    return model.eval()
+    return adapt(spec, model.eval())
 
 
 def size(spec: ModelSpec, folder: Path, config: PretrainedConfig, slots: int) -> int:
-    """Bytes of the weights as they will be quantized, and of a cache in which every slot's context is full.
+    """Bytes of the weights as they will be quantized, an adapter's too, and of a cache in which every slot is full.
 
     The batch makes room for rows in steps of `ROWS`, and one more is copied when it joins.
     """
     text, width = config.get_text_config(), _dtype(spec, config).itemsize
     rows = -(-slots // ROWS) * ROWS + 1
     cache = _numbers_a_token(text) * width * spec.context * rows
-    return int(cache + sum(_weight(spec, name, entry, width) for name, entry in _tensors(folder)))
+    return int(cache + adapter_bytes(spec) + sum(_weight(spec, name, entry, width) for name, entry in _tensors(folder)))
 
 
 def _numbers_a_token(text: PretrainedConfig) -> int:

@@ -19,23 +19,20 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from models.catalog import ModelSpec
 from models.chat import Done, Event, Failed, Message, Sampling, Text
 from models.energy import Meter, metered
 from models.local.engine import Footprint
+from models.local.environment import ROOT, child_environment
+from models.local.hangs import Hangs
 from models.local.pipes import CLOSE_SECONDS, Pipes
+from models.spec import ModelSpec
 
-ROOT = Path(__file__).parents[2]
 ENGINES: Mapping[str, str] = {
     "llamacpp": "models.local.llamacpp:LlamaCppEngine",
     "transformers": "models.local.transformers:TransformersEngine",
 }
 STALL_SECONDS = 60.0
 CANCEL_SECONDS = 10.0
-# How often OpenMP's threads look before they sleep while they wait for each other (libgomp's 300,000 take 1 ms).
-# Alone on its cores an engine is as fast; where other programs want them too, it does not spin its share away:
-# 13 tokens a second instead of 3, two threads and two busy neighbors on two cores.
-SPINS = "10000"
 
 log = logging.getLogger("paddock.worker")
 
@@ -72,13 +69,11 @@ class WorkerModel:
         """
         self.spec = spec
         self.alive = True
-        self._limits = stall, cancel
         self._meter = meter
         self._lock = threading.Lock()
         self._ids = itertools.count(1)
         self._running: dict[int, Callable[[Event], None]] = {}
-        self._left: dict[int, float] = {}
-        self._heard = False
+        self._hangs = Hangs(stall, cancel)
         self._needs: Footprint | None = None
         self._asked = threading.Event()
         self._settled = threading.Event()
@@ -209,13 +204,13 @@ class WorkerModel:
         with self._lock:
             still = self._running.pop(number, None) is not None
             if still:
-                self._left[number] = 0.0
+                self._hangs.leave(number)
             return still
 
     def _listen(self) -> None:
         try:
             for said in self._pipes.lines():
-                self._heard = True
+                self._hangs.hear()
                 self._take(said)
         except Exception as error:  # a line that nobody understands: what follows can't be trusted either
             log.exception("%s breaks the protocol and is ended", self.spec.name)
@@ -257,23 +252,16 @@ class WorkerModel:
         end = _end(said)
         with self._lock:
             deliver = self._running.pop(said["id"], None)
-            self._left.pop(said["id"], None)
+            self._hangs.end(said["id"])
         if deliver:
             deliver(end)
 
     def _watch(self) -> None:
-        """Kill a process that hangs. Time is counted in this thread's own ticks: if we slept, it may have, too."""
-        stall, cancel = self._limits
-        tick = min(1.0, stall / 4, cancel / 4)
-        silent = 0.0
-        while not self._gone.wait(tick):
+        """Kill a process that hangs."""
+        while not self._gone.wait(self._hangs.tick):
             with self._lock:
-                silent = silent + tick if self._running and not self._heard else 0.0
-                self._heard = False
-                self._left = {number: waited + tick for number, waited in self._left.items()}
-                late = max(self._left.values(), default=0.0)
-            if silent > stall or late > cancel:
-                why = f"no sign of life for {stall:g} s" if silent > stall else f"an answer not ended for {cancel:g} s"
+                why = self._hangs.pass_tick(busy=bool(self._running))
+            if why:
                 log.warning("%s hangs and is ended: %s", self.spec.name, why)
                 self._pipes.note(why)
                 self._pipes.kill()
@@ -284,16 +272,3 @@ def _end(said: Mapping[str, Any]) -> Done | Failed:
     if said["event"] == "failed":
         return Failed(said["detail"], said["fault"])
     return Done(said["reason"], said["tokens"], said["prompt_tokens"])
-
-
-def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a child may know: no secrets; where `models` is, wherever the parent was started; how its threads wait."""
-    kept = {"GOMP_SPINCOUNT": SPINS}
-    kept |= {name: value for name, value in environment.items() if not _is_secret(name.upper())}
-    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
-    return kept
-
-
-def _is_secret(name: str) -> bool:
-    endings = ("KEY", "TOKEN", "SECRET", "PASSWORD", "_URL", "_DSN")
-    return name.startswith("ARENA_") or name.endswith(endings)

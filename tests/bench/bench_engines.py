@@ -43,11 +43,13 @@ from streams import (
     record,
 )
 
-from models.catalog import FolderCheckpoint, ModelSpec, load_catalog
+from models.catalog import load_catalog
 from models.chat import ChatModel
 from models.fetch import fetch
 from models.local.cores import available_cores
 from models.local.worker import WorkerModel
+from models.origin import FolderCheckpoint
+from models.spec import ModelSpec
 
 CACHE = Path("~/.cache/paddock/weights").expanduser()
 SMOLLM2, GEMMA = "smollm2-135m-instruct-q4", "gemma-3-270m-base-q4"

@@ -8,6 +8,8 @@ our engine         two worker processes, the streams divided between them
 one after another  plain `generate`; how many wait does not change its tokens per second, so that few are asked
 threads            a thread of `generate` with a streamer for each answer, in two processes (FastChat's way)
 vLLM               two of its servers, where it is installed, each with 0.42 of the memory
+training           QLoRA of the same weights with `distill train`'s own trainer: tokens per second, and the share of the
+                   card's peak in bf16 (models/prices.toml) that the model's own FLOPs are
 limit              what the memory allows: each step of each model reads its weights once, at the rate of a copy
 """
 
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -31,10 +34,11 @@ from random_model import SHAPES
 from servers import vllm_server
 from streams import RESULTS, ask_about_itself, figures, line, load, processor, record
 
-from models.catalog import FolderCheckpoint, ModelSpec
 from models.chat import ChatModel
 from models.local.cores import available_cores
 from models.local.worker import WorkerModel
+from models.origin import FolderCheckpoint
+from models.spec import ModelSpec
 
 PATIENCE = 1800.0
 CONTEXT = 2048
@@ -160,6 +164,20 @@ def compare(case: Case) -> dict[str, Any]:
     return found
 
 
+def training(shape: str, folder: Path, device: str, tokens: int) -> dict[str, Any]:
+    """QLoRA with our training, in a process of its own: tokens a second, and the share of the card's peak it uses."""
+    length, batch, steps = (2048, 4, 10) if device == "cuda" else (tokens, 1, 2)
+    program = [sys.executable, str(Path(__file__).with_name("train_speed.py")), str(folder), device, "qlora"]
+    done = subprocess.run(
+        [*program, str(length), str(batch), str(steps)], stdout=subprocess.PIPE, text=True, check=True
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    print(f"{f'training, qlora, {shape}':<52} {found['tokens_per_second']:8.1f} tokens per second", flush=True)
+    if found.get("mfu") is not None:
+        print(ratio(f"training, qlora, {shape} / the card's peak in bf16", found["mfu"], 1), flush=True)
+    return found
+
+
 def device_name(device: str) -> str:
     """What the results are filed under."""
     if device == "cpu":
@@ -198,6 +216,8 @@ def main() -> None:
                 case = Case(shape, kind, Path(name), asked.device, asked.streams, asked.few, asked.tokens, asked.runs)
                 found[f"{shape}, {kind}"] = compare(case)
                 record(asked.out, device, "bench_gpu", {"processor": processor(), "figures": found})
+            found[f"{shape}, training"] = training(shape, Path(name), asked.device, asked.tokens)
+            record(asked.out, device, "bench_gpu", {"processor": processor(), "figures": found})
 
 
 if __name__ == "__main__":

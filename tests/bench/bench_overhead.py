@@ -25,17 +25,19 @@ from random import Random
 
 from measured import machine, ratio
 
-from arena.battle import Battles, enrol_all
+from arena.battle import Battles
+from arena.enrolment import enrol_all
 from arena.turn import Limits
 from arena.view import View
 from db.schema import open_database
 from db.session import Database
 from db.tables import Turn
-from models.catalog import ModelSpec, load_catalog
+from models.catalog import load_catalog
 from models.chat import ChatModel, Done, Message, Request, Text, stream_pair
 from models.fetch import fetch
 from models.local.worker import WorkerModel
 from models.pool import Wait
+from models.spec import ModelSpec
 
 MODEL = "smollm2-135m-instruct-q4"
 PROMPT = "Tell me a long story about a paddock and the horses that live there."

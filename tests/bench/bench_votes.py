@@ -23,15 +23,16 @@ from random import Random
 
 from measured import machine, milliseconds, percentile, ratio
 
-from arena.battle import Battles, enrol_all
+from arena.battle import Battles
+from arena.enrolment import enrol_all
 from arena.turn import Limits
 from db import queries
 from db.outcome import Outcome
 from db.schema import open_database
 from db.session import Database, Session
 from db.tables import Battle, Turn
-from models.catalog import ModelSpec
 from models.chat import ChatModel
+from models.spec import ModelSpec
 
 WARM_UP = 2
 

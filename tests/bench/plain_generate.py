@@ -28,11 +28,11 @@ class Telling(TransformersEngine):
     def answer(self, question: Question, emit: Callable[[str], None], stopped: Callable[[], bool]) -> Done | Failed:
         if question.conversation != TELL:
             return super().answer(question, emit, stopped)
-        device = self._model.device
+        device = self.loaded.model.device
         around, model = self.batch.spent.around, self.batch.spent.model
         told = {
             "around_share": around / (around + model) if model else 0.0,
-            "weights_read": _read_a_step(self._model),
+            "weights_read": _read_a_step(self.loaded.model),
             "bandwidth": _bandwidth(device),
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "device_peak": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else 0,
@@ -47,8 +47,8 @@ class AllAtOnce(Telling):
     def answer(self, question: Question, emit: Callable[[str], None], stopped: Callable[[], bool]) -> Done | Failed:
         if question.conversation == TELL:
             return super().answer(question, emit, stopped)
-        prompt = torch.tensor([self._words.prompt(question.messages)], device=self._model.device)
-        streamer = TextIteratorStreamer(self._words._tokenizer, skip_prompt=True, timeout=600)
+        prompt = torch.tensor([self.loaded.words.prompt(question.messages)], device=self.loaded.model.device)
+        streamer = TextIteratorStreamer(self.loaded.words._tokenizer, skip_prompt=True, timeout=600)
         made: list[torch.Tensor] = []
         thread = threading.Thread(target=self._generate, args=(prompt, question, streamer, made))
         thread.start()
@@ -63,7 +63,7 @@ class AllAtOnce(Telling):
         try:
             with torch.inference_mode():
                 made.append(
-                    self._model.generate(
+                    self.loaded.model.generate(
                         prompt,
                         attention_mask=torch.ones_like(prompt),
                         do_sample=False,

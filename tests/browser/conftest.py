@@ -12,7 +12,7 @@ from support import Server, canary, serving, write_catalog
 
 from browser.pages import Visit, launch, visiting
 
-# The first turn is over at the second tick; the second streams for some seconds.
+# The first turn is over soon after the first beat; the second streams for some seconds.
 SHORT = "Quagga answer {0}, the first one."
 LONG = "Quagga answer {0}, the second one, is longer. " + "Word after word it goes on and on. " * 12
 LAST = "Quagga answer {0}, the third one."

@@ -68,12 +68,12 @@ class BattlePage:
     def go(self, address: str) -> None:
         """Open one of the site's pages and wait for what it loads."""
         self.page.goto(self.url + address)
-        loaded = {"": "#hint", "/leaderboard": "#summary", "/about": "#about"}[address]
+        loaded = {"": "#hint", "/leaderboard": "#summary", "/evaluation": "#summary", "/about": "#about"}[address]
         expect(self.page.locator(loaded)).not_to_be_empty()
         if address == "":
             expect(self.prompt).to_be_editable()
         if address == "/leaderboard":
-            expect(self.page.locator("#intervals .main-svg").first).to_be_visible()
+            expect(self.page.locator("#plot .main-svg").first).to_be_visible()
 
     @property
     def prompt(self) -> Locator:

@@ -1,8 +1,10 @@
-"""Take the pictures of the documentation on real models: `python tests/browser/screenshots.py docs/`."""
+"""Take the pictures of the documentation: `python tests/browser/screenshots.py docs/`. The votes are invented.
+
+With `leaderboard` as a second argument only those of the Leaderboard.
+"""
 
 from __future__ import annotations
 
-import random
 import sys
 import tempfile
 from pathlib import Path
@@ -10,39 +12,38 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright  # noqa: E402
-from support import Server, Visitor, serving  # noqa: E402
+from support import Server, canary, serving  # noqa: E402
 
+from browser.invented import voted_arena  # noqa: E402
 from browser.pages import BattlePage, launch  # noqa: E402
 from browser.tap import TAP  # noqa: E402
 
 PROMPT = "Explain why the sky is blue to a child of six."
-QUESTIONS = (
-    "What is the capital of France?",
-    "Name three colours.",
-    "Is water wet? Answer yes or no.",
-    "What is two plus three?",
-    "Say hello in Spanish.",
-    "Name one planet.",
-    "Which animal barks?",
+NAMES = tuple(
+    f"{tree} {size}B"
+    for tree, size in zip(
+        ("Aspen", "Balsa", "Cedar", "Dogwood", "Elm", "Fir", "Ginkgo", "Hazel", "Ironwood", "Juniper"),
+        (9, 14, 8, 7, 4, 7, 3, 2, 1, 1),
+        strict=True,
+    )
 )
-VOTES = 14
+LOOKS = {"quantization": "Q4_K_M", "license": "Apache-2.0", "url": "https://example.org"}
+NEWCOMERS = tuple(canary(tree.lower()) | LOOKS | {"name": f"{tree} 2B"} for tree in ("Kapok", "Larch"))
 DESK: ViewportSize = {"width": 1280, "height": 960}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, only: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as data,
-        serving(Path(data), ready=3, seconds=600) as server,
-        sync_playwright() as playwright,
-    ):
-        expect.set_options(timeout=240_000)
+    expect.set_options(timeout=240_000)
+    with sync_playwright() as playwright:
         browser = launch(playwright)
-        _battle(browser, server, folder)
-        _votes(server)
-        _leaderboard(browser, server, folder)
-        _phone(browser, server, folder)
+        with tempfile.TemporaryDirectory() as data, voted_arena(Path(data), NAMES, 3000, NEWCOMERS) as server:
+            _leaderboard(browser, server, folder)
+        if not only:
+            with tempfile.TemporaryDirectory() as data, serving(Path(data), ready=3, seconds=600) as server:
+                _battle(browser, server, folder)
+                _phone(browser, server, folder)
         browser.close()
 
 
@@ -60,21 +61,16 @@ def _battle(browser: Browser, server: Server, folder: Path) -> None:
     _shoot(page.page, folder / "battle-voted.png", whole=True)
 
 
-def _votes(server: Server) -> None:
-    rng = random.Random(7)
-    voters = [Visitor(server.url) for _ in range(4)]
-    for number in range(VOTES):
-        voter = rng.choice(voters)
-        voter.call("new-battle.click")
-        voter.ask(rng.choice(QUESTIONS))
-        voter.vote(rng.choice(("a", "b", "a", "b", "tie", "both_bad")))
-        print(f"{number + 1} of {VOTES} votes", flush=True)
-
-
 def _leaderboard(browser: Browser, server: Server, folder: Path) -> None:
     page = BattlePage(browser.new_page(viewport=DESK), server.url)
     page.go("/leaderboard")
-    _shoot(page.page, folder / "leaderboard.png")
+    _shoot(page.page, folder / "leaderboard.png", whole=True)
+    page = BattlePage(browser.new_page(viewport=DESK, color_scheme="dark"), server.url)
+    page.go("/leaderboard")
+    page.page.locator("#views label").nth(1).click()
+    expect(page.page.locator("#plot .heatmaplayer image")).to_be_visible()
+    page.page.mouse.move(0, 0)
+    page.page.locator("#plot .svg-container").screenshot(path=folder / "leaderboard-matrix.png", animations="disabled")
 
 
 def _phone(browser: Browser, server: Server, folder: Path) -> None:
@@ -103,4 +99,4 @@ def _shoot(page: Page, path: Path, *, whole: bool = False, down_to: str = "body"
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs"), sys.argv[2] if len(sys.argv) > 2 else "")

@@ -13,7 +13,7 @@ from support import canaries_of
 from browser.pages import VOTES, BattlePage, Visit
 from browser.tap import Entry, received
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.integrity, pytest.mark.timeout(300)]
 
 BATTLES = 20
 STREAMS = ("/gradio_api/queue/data", "/gradio_api/heartbeat/")

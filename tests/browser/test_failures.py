@@ -10,7 +10,7 @@ from support import Server, canary, serving, write_catalog
 
 from browser.pages import BattlePage, Visit, visiting
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.integrity, pytest.mark.timeout(180)]
 
 SENTENCE = "One of the two answers could not be completed, so this battle does not count."
 HALF = "Half an answer and then"

@@ -12,7 +12,7 @@ from support import Server, canary, serving, write_catalog
 
 from browser.pages import BattlePage, Visit, visiting
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.integrity, pytest.mark.timeout(240)]
 
 # {0} runs if anything may run; {1} is a host that nobody may ask.
 PAYLOADS = (
@@ -40,8 +40,50 @@ PAYLOADS = (
     "$$\\href{{javascript:{0}}}{{x}}$$ and \\(\\includegraphics{{{1}/latex.png}}\\)",
     "<base href={1}/><meta http-equiv=refresh content='0;url={1}/meta'>",
     "```html\n<script>{0}</script>\n```",
+    # -- what closes one thing to begin another
+    "--><script>{0}</script><!--",
+    "</textarea><script>{0}</script>",
+    "</title></style></noscript><script>{0}</script>",
+    "<scr<script>ipt>{0}</scr</script>ipt>",
+    '"><img src=x onerror={0}>',
+    "`<img src=x onerror={0}>`<img src=x onerror={0}>",
+    "<noscript><p title='</noscript><img src=x onerror={0}>'>",
+    "<template><script>{0}</script></template><img src=x onerror={0}>",
+    "<math><mi><style><!--</style><img title='--&gt;&lt;img src=x onerror={0}&gt;'>",
+    "<svg></p><style><a title='</style><img src=x onerror={0}>'>",
+    "<form><math><mtext></form><form><mglyph><style></math><img src=x onerror={0}>",
+    "<svg><foreignObject><iframe srcdoc='<script>parent.{0}</script>'></iframe></foreignObject></svg>",
+    "<svg><use href='data:image/svg+xml,<svg id=x xmlns=http://www.w3.org/2000/svg><script>{0}</script></svg>#x'/></svg>",
+    "<svg><image href={1}/svg.png></svg><svg><script href={1}/svg.js></script></svg>",
+    "<svg><a xlink:href='javascript:{0}'><text y=20>click</text></a></svg>",
+    "<math href='javascript:{0}'>click</math>",
+    # -- handlers
+    "<body onload={0}><body onpageshow={0}>",
+    "<marquee onstart={0}>x</marquee>",
+    "<audio src=x onerror={0}></audio><audio src={1}/audio.ogg autoplay></audio>",
+    "<select autofocus onfocus={0}><textarea autofocus onfocus={0}>",
+    "<div style='animation-name:x' onanimationstart={0}></div><style>@keyframes x{{}}</style>",
+    "<div popover id=p onbeforetoggle={0}>x</div><button popovertarget=p>click</button>",
+    "<img src=x oNeRrOr={0}><img/src=x/onerror={0}><img src=x onerror\x0c={0}>",
+    "<button onclick={0}>click</button><p tabindex=0 onfocus={0} autofocus>x</p>",
+    # -- addresses
+    "[click](jAvAsCrIpT:{0}) [click](java&#x0A;script:{0}) [click](&#x6A;avascript:{0})",
+    "[click](data:text/html;base64,PHNjcmlwdD5hbGVydCgxKTwvc2NyaXB0Pg==) [click](vbscript:{0})",
+    "<javascript:{0}> and [x]: javascript:{0} and [click][x]",
+    "[click](<javascript:{0}>) ![x](javascript:{0}) ![x](data:image/svg+xml,<svg onload={0}>)",
+    '[click](http://x" onmouseover="{0}) ![x](x"onerror="{0})',
+    # -- what fetches
+    "<img srcset='{1}/set.png 2x'><picture><source srcset={1}/picture.png><img src=x></picture>",
+    "<table background={1}/table.png><td background={1}/cell.png>x</table><input type=image src={1}/input.png>",
+    "<video poster={1}/poster.png></video><track src={1}/track.vtt><portal src={1}/portal></portal>",
+    "<link rel=preload as=image href={1}/preload.png><link rel=dns-prefetch href={1}><link rel=icon href={1}/i.ico>",
+    "<style>@font-face{{font-family:f;src:url({1}/font)}} p{{font-family:f}}</style><p>x</p>",
+    "<a href={1}/ping ping={1}/ping.txt>away</a><bgsound src={1}/sound><applet archive={1}/a.jar></applet>",
+    '```mermaid\ngraph TD; A["<img src=x onerror={0}>"] --> B; click A "javascript:{0}"\n```\n$$\\url{{{1}/url}}$$',
 )
 RUN = "(window.__pwned=1,alert(1))"
+# A link inside a picture keeps its address elsewhere.
+PROTOCOLS = "all => all.map(one => one.protocol ?? one.href.baseVal.split(':')[0] + ':')"
 
 
 class Elsewhere(http.server.BaseHTTPRequestHandler):
@@ -76,14 +118,15 @@ def elsewhere() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture(scope="module")
 def hostile(elsewhere: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Its contestants answer with one payload a turn, then with all of them at once."""
+    """Its contestants answer with all payloads at once, then with some a turn."""
     folder = tmp_path_factory.mktemp("hostile")
     texts = [payload.format(RUN, elsewhere[0]) for payload in PAYLOADS]
-    replies = [f"Answer {number}: {text}\n\nEnd." for number, text in enumerate(["\n\n".join(texts), *texts])]
-    catalog = write_catalog(
-        folder / "catalog.toml", *(canary(tree, replies=replies, chunk=40, max_tokens=400) for tree in ("alder", "fir"))
-    )
-    with serving(folder, catalog, PACE_CHARS=0, MAX_TURNS=100) as server:
+    pages = ["\n\n".join(texts), *(" ".join(group) for group in _groups(texts))]
+    replies = [f"Answer {number}: {text}\n\nEnd." for number, text in enumerate(pages)]
+    spoken = {"replies": replies, "chunk": 40, "max_tokens": 800}
+    roomy = {"context": 100_000}  # all payloads and all groups of them are one conversation
+    catalog = write_catalog(folder / "catalog.toml", *(canary(tree, **spoken) | roomy for tree in ("alder", "fir")))
+    with serving(folder, catalog, PACE_CHARS=0, MAX_TURNS=100, MAX_PROMPT_CHARS=15_000) as server:
         yield server
 
 
@@ -100,11 +143,13 @@ def test_markup_in_prompts_and_answers_neither_runs_nor_fetches(
     site, asked = elsewhere
     page = visit()
     texts = [payload.format(RUN, site) for payload in PAYLOADS]
+    assert len(texts) == 60
     page.ask_and_wait("\n\n".join(texts))
     _expect_unharmed(page, hostile, asked)
-    for number in range(0, len(texts), 6):
-        page.ask_and_wait("\n\n".join(texts[number : number + 6]))
-        expect(page.answer("b")).to_contain_text("End.")
+    for number, group in enumerate(_groups(texts), start=1):
+        page.ask_and_wait("\n\n".join(group))
+        # Not its end: an element that is never closed takes along what follows it.
+        expect(page.answer("b")).to_contain_text(f"Answer {number}:")
         _expect_unharmed(page, hostile, asked)
     _click_links(page)
     page.vote("tie")
@@ -122,6 +167,16 @@ def test_a_form_in_an_answer_is_sent_nowhere(visit: Visit, elsewhere: tuple[str,
     assert not asked
 
 
+def test_what_a_sanitizer_lets_through_does_not_run(visit: Visit) -> None:
+    """Markup that is set as it is, as if none had been there: the policy is the second door."""
+    page = visit()
+    with page.page.expect_console_message(lambda message: "script-src-attr" in message.text):
+        page.page.evaluate(
+            "markup => document.body.insertAdjacentHTML('beforeend', markup)", f"<img src=x onerror={RUN}>"
+        )
+    assert page.page.evaluate("() => window.__pwned") is None
+
+
 def test_the_other_site_would_have_noticed(visit: Visit, elsewhere: tuple[str, list[str]]) -> None:
     """The control: without the arena's page around it, the same markup does fetch and run."""
     site, asked = elsewhere
@@ -132,19 +187,23 @@ def test_the_other_site_would_have_noticed(visit: Visit, elsewhere: tuple[str, l
     asked.clear()
 
 
+def _groups(texts: list[str], size: int = 6) -> list[list[str]]:
+    return [texts[number : number + size] for number in range(0, len(texts), size)]
+
+
 def _expect_unharmed(page: BattlePage, server: Server, asked: list[str]) -> None:
     assert page.page.evaluate("() => window.__pwned") is None
     assert page.page.url.rstrip("/") == server.url
     assert len(page.page.frames) == 1
     assert not asked, "another site was asked"
     bad = [one for one in page.complaints if one.startswith(("dialog", "error", "response"))]
-    assert not [one for one in bad if not one.endswith("/x")], bad  # <img src=x> asks the arena itself
+    assert not [one for one in bad if f"404 {server.url}/x" not in one], bad  # <img src=x> asks the arena itself
 
 
 def _click_links(page: BattlePage) -> None:
     """Press whatever the answers brought along and does not openly lead elsewhere."""
     for side in "ab":
-        for address in page.answers(side).locator("a").evaluate_all("all => all.map(one => one.protocol)"):
+        for address in page.answers(side).locator("a").evaluate_all(PROTOCOLS):
             assert address in ("http:", "https:", ":"), address
         links = page.answers(side).locator("a:not([href^=http]), summary")
         for index in range(links.count()):

@@ -10,7 +10,7 @@ from support import Server, canary, serving, write_catalog
 
 from browser.pages import Visit, visiting
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.integrity, pytest.mark.timeout(180)]
 
 PACE = 60
 STEP = PACE // 4  # a tick is a quarter of a second

@@ -35,7 +35,7 @@ def test_a_battle_of_real_models_from_the_prompt_to_the_files(visit: Visit, real
     _play(page)
     page.vote("a")
     [(battle, status, outcome, votes)] = real.rows(
-        "select battle.id, status, outcome, count(*) from battle join vote on vote.battle_id = battle.id"
+        "select battle.id, battle.status, outcome, count(*) from battle join vote on vote.battle_id = battle.id"
     )
     assert (status, outcome, votes) == ("voted", "a", 1)
     names = real.rows(

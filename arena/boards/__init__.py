@@ -1,0 +1,1 @@
+"""The leaderboard: votes in memory, selections of them, and the boards that ratings make of them."""

@@ -1,0 +1,1 @@
+"""What the verbs of `python -m arena` share, and those that make a group."""

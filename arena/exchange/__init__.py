@@ -1,0 +1,1 @@
+"""Files: what people take away, and what others bring."""

@@ -1,0 +1,1 @@
+"""Figures of the leaderboard: hand-made plotly, readable on light and dark pages alike."""

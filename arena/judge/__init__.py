@@ -1,0 +1,1 @@
+"""A model compares: questions → answers → judgments in both orders → report."""

@@ -1,0 +1,1 @@
+"""Votes → Elo, Bradley–Terry, intervals, ranks. Pure: no clock, disk or database."""
