@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena.integrity.prompt_keys import KEY_BYTES, normalised, prompt_key
+from arena.integrity.prompt_keys import KEY_BYTES, normalised, prompt_key, prompt_keys
 
 pytestmark = pytest.mark.integrity
 
@@ -41,6 +41,11 @@ def test_a_prompt_typed_another_way_is_the_same_one(one: str, other: str) -> Non
 @pytest.mark.parametrize(("one", "other"), UNLIKE)
 def test_another_prompt_is_another_one(one: str, other: str) -> None:
     assert prompt_key(one) != prompt_key(other)
+
+
+def test_prompts_that_read_alike_have_one_key_among_those_of_many() -> None:
+    assert prompt_keys(["Why?", "why ?", "How?"]) == {prompt_key("Why?"), prompt_key("How?")}
+    assert prompt_keys([]) == frozenset()
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=())))

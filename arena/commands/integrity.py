@@ -19,14 +19,14 @@ def review(
     with kindly():
         from contextlib import closing
 
-        from arena.integrity.prompt_keys import prompt_key
+        from arena.integrity.prompt_keys import prompt_keys
         from arena.integrity.review import Review
         from arena.integrity.rules import RULES_VERSION
         from arena.settings import load_settings
         from arena.ui.texts import examples
         from db.session import Database
 
-        offered = frozenset(map(prompt_key, examples()))
+        offered = prompt_keys(examples())
         if dry_run:
             with closing(Database(load_settings().database)) as database:
                 findings = Review(database, offered=offered).everybody(write=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable
 
 KEY_BYTES = 16
 # Punctuation that is more than a pause: C# is not C, 1-1 not 11, 50% not 50.
@@ -16,6 +17,11 @@ def prompt_key(prompt: str) -> str:
     A digest without a key: whoever holds it can tell whether it is that of a prompt they think of.
     """
     return hashlib.blake2b(normalised(prompt).encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).hexdigest()
+
+
+def prompt_keys(prompts: Iterable[str]) -> frozenset[str]:
+    """The `prompt_key` of each; of prompts that read alike there is one."""
+    return frozenset(map(prompt_key, prompts))
 
 
 def normalised(prompt: str) -> str:

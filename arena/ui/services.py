@@ -21,7 +21,7 @@ from arena.boards.leaderboard import Leaderboard
 from arena.boards.speed import Speeds
 from arena.enrolment import enrol_all
 from arena.exchange.downloads import Downloads
-from arena.integrity.prompt_keys import prompt_key
+from arena.integrity.prompt_keys import prompt_keys
 from arena.integrity.review import Review
 from arena.integrity.reviewer import Reviewer
 from arena.keeping.keeper import Keeper
@@ -176,7 +176,7 @@ def open_services(settings: Settings) -> Iterator[Services]:
 
 
 def _reviewer(database: Database) -> Reviewer:
-    return Reviewer(database, Review(database, offered=frozenset(map(prompt_key, examples()))))
+    return Reviewer(database, Review(database, offered=prompt_keys(examples())))
 
 
 def _let_in(database: Database, playing: Roster, pool: Pool, battles: Battles, spec: ModelSpec) -> None:
