@@ -49,16 +49,13 @@ def show(voter: Annotated[str, typer.Argument(help="A voter's id, as the page /a
         from contextlib import closing
 
         from arena.commands.opened import hand_out
+        from arena.integrity.appeals import Appeals
         from arena.integrity.explained import explained
-        from arena.integrity.review import Review
         from arena.settings import load_settings
-        from db.queries import contestants
         from db.session import Database
 
         with closing(Database(load_settings().database)) as database:
-            explanation = Review(database).explain(voter)
-            with database.read() as session:
-                names = {one.fingerprint: one.name for one in contestants(session)}
+            explanation, names = Appeals(database).evidence(voter)
         if not explanation.votes:
             stop(f"Nobody by the name {voter!r} has voted here; the page /admin has the ids of voters.")
         hand_out(explained(explanation, names), None)
