@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import cache
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -50,8 +51,13 @@ def address_of(scope: Scope, on_space: bool) -> str:
     To a Space everything comes through Hugging Face's proxies, whose names change. They say who came, and no more: no
     header that names a user is believed for their sake.
     """
-    seen = Peers(SPACE_PROXIES if on_space else ()).seen(scope)
+    seen = _of_space().seen(scope) if on_space else scope
     return str((seen.get("client") or ("",))[0])
+
+
+@cache
+def _of_space() -> Peers:
+    return Peers(SPACE_PROXIES)
 
 
 def _network(proxy: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from starlette.types import Scope
 
-from arena.peers import SPACE_PROXIES, Peers
+from arena.peers import SPACE_PROXIES, Peers, address_of
 from arena.settings import SettingsError
 
 HEADER = "X-Forwarded-User"
@@ -93,3 +93,11 @@ def test_to_a_space_whoever_came_to_its_proxies_is_the_visitor(hops: str, visito
     peers = Peers(SPACE_PROXIES)
     assert peers.seen(scope("10.20.30.41", ("x-forwarded-for", hops)))["client"][0] == visitor
     assert peers.seen(scope("198.51.100.7", ("x-forwarded-for", hops)))["client"][0] == "198.51.100.7"
+
+
+def test_an_address_is_taken_from_a_proxy_s_word_on_a_space_alone() -> None:
+    forwarded = scope("10.20.30.41", ("x-forwarded-for", "203.0.113.9"))
+    assert address_of(forwarded, on_space=True) == "203.0.113.9"
+    assert address_of(forwarded, on_space=False) == "10.20.30.41"
+    nobody = {**forwarded, "client": None}
+    assert (address_of(nobody, on_space=True), address_of(nobody, on_space=False)) == ("", "")
