@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from math import isfinite
 from typing import get_args
 
-from arena.integrity.appeals import Appeals, NotDone
+from arena.integrity.appeals import PAGE, Appeals, NotDone
 from db import contestants as lineup
 from db import queries, recent
 from db.recent import RecentBattle
@@ -19,7 +19,6 @@ from db.tables import ContestantState
 log = logging.getLogger("paddock.admin")
 
 STATES: tuple[ContestantState, ...] = get_args(ContestantState)
-PAGE = 25
 
 
 @dataclass(frozen=True)

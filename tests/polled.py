@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from arenas import NOW, contestant, database_with
 from scipy.special import expit
+from simulate import spaced
 from sqlalchemy import insert
 
+from arena.integrity.review import Review
 from arena.ratings.tally import Floats
 from db.session import Database, Session
 from db.tables import Battle, Contestant, Vote
@@ -25,6 +28,7 @@ from models.spec import ModelSpec
 
 TASTE, TIES, LEAVES = 0.6, 0.2, 0.3
 LATER = timedelta(minutes=2)
+SIZE = 8
 
 
 def line_up(size: int) -> tuple[ModelSpec, ...]:
@@ -128,6 +132,18 @@ def poll_in(folder: Path, strength: Floats, rng: np.random.Generator) -> Iterato
         yield Poll(database, specs, strength, rng)
     finally:
         database.close()
+
+
+@pytest.fixture
+def poll(tmp_path: Path, rng: np.random.Generator) -> Iterator[Poll]:
+    """Of `SIZE` contestants; a module that uses it lists it in `__all__`."""
+    with poll_in(tmp_path, spaced(SIZE, 140), rng) as poll:
+        yield poll
+
+
+def review_of(poll: Poll, after: timedelta = timedelta(0)) -> Review:
+    """A review at the moment of the last battle, or some time after it."""
+    return Review(poll.database, now=lambda: poll.now + after)
 
 
 def honest(poll: Poll, voters: int, votes: int) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from arenas import ANT, BEE, CAT, NOW, Arena, arena_of, ready_battle, vote
 
-from arena.administration import PAGE, Administration
+from arena.administration import Administration
 from arena.exchange.exports import votes_rows
-from arena.integrity.appeals import MOST_REASON, NotDone
+from arena.integrity.appeals import MOST_REASON, PAGE, NotDone
 from arena.ui.admin_tables import about_voter, battles_table, excluded_table, health_table, lineup_table
 from arena.ui.texts import Language, say
 from db.outcome import Outcome

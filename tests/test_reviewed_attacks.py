@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
 from arenas import ANT, BEE, NOW, WINDOW, contestant, database_with
-from polled import Poll, honest, line_up, poll_in, states
+from polled import SIZE, Poll, honest, line_up, poll, review_of, states
 from simulate import spaced
 from sqlalchemy import update
 
@@ -30,17 +29,7 @@ from db.votes import record_vote
 
 pytestmark = pytest.mark.integrity
 
-SIZE = 8
-
-
-@pytest.fixture
-def poll(tmp_path: Path, rng: np.random.Generator) -> Iterator[Poll]:
-    with poll_in(tmp_path, spaced(SIZE, 140), rng) as poll:
-        yield poll
-
-
-def review_of(poll: Poll, after: timedelta = timedelta(0)) -> Review:
-    return Review(poll.database, now=lambda: poll.now + after)
+__all__ = ["poll"]  # a fixture: a database of contestants without votes
 
 
 def test_the_reviewer_looks_at_what_waits_and_at_what_is_new_on_both_databases(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
-from pathlib import Path
 
 import numpy as np
 import pytest
 from arenas import NOW, database_with
-from polled import Poll, honest, line_up, poll_in, states
+from polled import SIZE, Poll, honest, line_up, poll, review_of, states
 from simulate import spaced
 from sqlalchemy import update
 from support import wait_for
@@ -26,18 +24,7 @@ from db.votes import rules_version
 
 pytestmark = pytest.mark.integrity
 
-SIZE = 8
-
-
-@pytest.fixture
-def poll(tmp_path: Path, rng: np.random.Generator) -> Iterator[Poll]:
-    with poll_in(tmp_path, spaced(SIZE, 140), rng) as poll:
-        yield poll
-
-
-def review_of(poll: Poll, after: timedelta = timedelta(0)) -> Review:
-    """A review at the moment of the last battle, or some time after it."""
-    return Review(poll.database, now=lambda: poll.now + after)
+__all__ = ["poll"]  # a fixture: a database of contestants without votes
 
 
 def votes_of(poll: Poll, voter: str, count: int, **about: object) -> list[str]:

@@ -15,7 +15,7 @@ from db.tables import Voter
 
 log = logging.getLogger("paddock.admin")
 
-PAGE = 25
+PAGE = 25  # rows of a table that an administrator reads
 MOST_GROUPS = 100
 MOST_REASON = 200
 # What a vote itself was excluded for; the review's own reasons hold it.
