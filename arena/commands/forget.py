@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from arena.commands.opened import kindly, pseudonym_key, say, stop, writing
+from arena.commands.opened import kindly, pseudonym_key, reading, say, stop, writing
 
 if TYPE_CHECKING:
     from db.forget import Written
-    from db.session import Database
 
 
 def forget(
@@ -27,9 +24,10 @@ def forget(
     with kindly():
         from arena.privacy.forgetting import NobodyFound, look
         from arena.privacy.forgetting import forget as forget_now
+        from arena.settings import load_settings
 
         try:
-            with _reading() as database:
+            with reading(load_settings().database) as database:
                 written = look(database, who, pseudonym_key())
             if not yes:
                 say(f"{_sentence(written, votes=votes)} Nothing is changed; --yes does it, and it can't be undone.")
@@ -50,18 +48,3 @@ def _sentence(written: Written, *, votes: bool) -> str:
         f"{written.battles} battles have texts of visitors; their {written.turns} prompts, each with both answers, "
         f"would be emptied. {written.votes} votes {stay}."
     )
-
-
-@contextmanager
-def _reading() -> Iterator[Database]:
-    """The database as it is, beside a running arena too; an older one is brought to this schema first."""
-    from arena.settings import load_settings
-    from db.schema import is_current, open_database
-    from db.session import Database, writer_lock
-
-    url = load_settings().database
-    if not is_current(url):
-        with writer_lock(url):
-            open_database(url).close()
-    with closing(Database(url)) as database:
-        yield database

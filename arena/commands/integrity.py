@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from arena.commands.opened import kindly, say, stop, writing
+from arena.commands.opened import hand_out, kindly, reading, say, stop, writing
 
 app = typer.Typer(help="Review which votes count, and why.", no_args_is_help=True)
 
@@ -17,18 +17,15 @@ def review(
 ) -> None:
     """Judge all votes that were cast here; the arena is stopped, unless nothing is written."""
     with kindly():
-        from contextlib import closing
-
         from arena.integrity.prompt_keys import prompt_keys
         from arena.integrity.review import Review
         from arena.integrity.rules import RULES_VERSION
         from arena.settings import load_settings
         from arena.ui.texts import examples
-        from db.session import Database
 
         offered = prompt_keys(examples())
         if dry_run:
-            with closing(Database(load_settings().database)) as database:
+            with reading(load_settings().database) as database:
                 findings = Review(database, offered=offered).everybody(write=False)
         else:
             with writing() as (database, _):
@@ -46,15 +43,11 @@ def review(
 def show(voter: Annotated[str, typer.Argument(help="A voter's id, as the page /admin has it.")]) -> None:
     """Say what there is against a voter, contestant by contestant; beside a running arena too."""
     with kindly():
-        from contextlib import closing
-
-        from arena.commands.opened import hand_out
         from arena.integrity.appeals import Appeals
         from arena.integrity.explained import explained
         from arena.settings import load_settings
-        from db.session import Database
 
-        with closing(Database(load_settings().database)) as database:
+        with reading(load_settings().database) as database:
             explanation, names = Appeals(database).evidence(voter)
         if not explanation.votes:
             stop(f"Nobody by the name {voter!r} has voted here; the page /admin has the ids of voters.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from arena.commands.judge_work import opened_whole
-from arena.commands.opened import hand_out, kindly, say, stop
+from arena.commands.opened import hand_out, kindly, reading, say, stop
 
 if TYPE_CHECKING:
     from arena.judge.named import Contestants
@@ -112,16 +112,11 @@ def _reading() -> Iterator[tuple[Database, Contestants, Settings, Sequence[Model
     from arena.judge.named import Contestants
     from arena.settings import load_settings
     from db import queries
-    from db.schema import is_current, open_database
-    from db.session import Database, writer_lock
     from models.catalog import load_catalog
 
     loaded = load_settings()
     specs = load_catalog(loaded.catalog, students=loaded.students)
-    if not is_current(loaded.database):
-        with writer_lock(loaded.database):  # creating or migrating writes
-            open_database(loaded.database).close()
-    with closing(Database(loaded.database)) as database:
+    with reading(loaded.database) as database:
         with database.read() as session:
             contestants = Contestants(queries.contestants(session), specs)
         yield database, contestants, loaded, specs

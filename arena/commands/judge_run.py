@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from arena.commands.judge_work import Opened, Spending, end, opened_whole, work
-from arena.commands.opened import kindly, say, stop
+from arena.commands.opened import kindly, reading, say, stop
 from arena.judge.verdict import Form
 
 if TYPE_CHECKING:
@@ -112,16 +111,11 @@ def failures(
         from arena.settings import load_settings
         from db import queries
         from db.judging import judged
-        from db.schema import is_current, open_database
-        from db.session import Database, writer_lock
         from models.catalog import load_catalog
 
         loaded = load_settings()
         specs = load_catalog(loaded.catalog, students=loaded.students)
-        if not is_current(loaded.database):
-            with writer_lock(loaded.database):  # creating or migrating writes
-                open_database(loaded.database).close()
-        with closing(Database(loaded.database)) as database, database.read() as session:
+        with reading(loaded.database) as database, database.read() as session:
             # As it was before its entry in the catalogue changed too.
             judges = Contestants(queries.contestants(session), specs).versions(judge) if judge else ()
             failed = [row for row in judged(session) if row.status == "failed" and (not judge or row.judge in judges)]

@@ -17,6 +17,23 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def reading(url: str) -> Iterator[Database]:
+    """The database at this address for reading, beside a running server too; made or migrated first where it is not current.
+
+    Raises `DatabaseProblem`, also where that would have to be done while a running server holds it.
+    """
+    from db.schema import is_current, open_database
+    from db.session import Database, writer_lock
+
+    if not is_current(url):
+        # Creating or migrating writes, so it takes the lock or says that the server is running.
+        with writer_lock(url):
+            open_database(url).close()
+    with closing(Database(url)) as database:
+        yield database
+
+
+@contextmanager
 def downloads() -> Iterator[Downloads]:
     """What can be exported, read from the database beside a running server too."""
     from arena.boards.leaderboard import Leaderboard
@@ -25,17 +42,11 @@ def downloads() -> Iterator[Downloads]:
     from arena.lineup import load_contestants
     from arena.settings import load_settings
     from arena.voters import Voters, voter_secret
-    from db.schema import is_current, open_database
-    from db.session import Database, writer_lock
 
     loaded = load_settings()
     specs = load_contestants(loaded)
-    if not is_current(loaded.database):
-        # Creating or migrating writes, so it takes the lock or says that the server is running.
-        with writer_lock(loaded.database):
-            open_database(loaded.database).close()
     with (
-        closing(Database(loaded.database)) as database,
+        reading(loaded.database) as database,
         closing(Leaderboard(database, specs, enough_votes=loaded.provisional_votes)) as board,
     ):
         speeds = Speeds(database, specs)
