@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def reading(url: str) -> Iterator[Database]:
-    """The database at this address for reading, beside a running server too; made or migrated first where it is not current.
+    """The database for reading, beside a running server too; made or migrated first where it is not current.
 
     Raises `DatabaseProblem`, also where that would have to be done while a running server holds it.
     """
