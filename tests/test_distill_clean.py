@@ -115,6 +115,7 @@ def test_languages_and_personal_data_are_chosen_from(collected: Path, tmp_path: 
         (["--languages", "english"], "'english' is no code of a language that can be told; write some of"),
         (["--languages", "en,xx"], "'xx' is no code of a language that can be told"),
         (["--held-out", "1.5"], "1.5 is no share to hold out"),
+        (["--held-out", "0"], "like 0.05, or hold nothing out with `--off held-out`."),
         (["--base", "nobody"], "has no model 'nobody'; it has smollm2"),
         (["--votes", "missing.jsonl"], "missing.jsonl can't be read"),
         (["--context", "10"], "Cleaning left nothing of 46 conversations: the rule split dropped most"),
@@ -127,6 +128,16 @@ def test_what_can_not_be_done_is_said_in_a_sentence(
     assert done.exit_code == 1
     assert told in done.stderr
     assert not (tmp_path / "data" / "train.jsonl").exists()
+
+
+@pytest.mark.parametrize("share", [[], ["--held-out", "0"]])
+def test_without_its_rule_nothing_is_held_out_whatever_the_share(
+    collected: Path, tmp_path: Path, share: list[str]
+) -> None:
+    done = run(collected, "--out", tmp_path / "data", "--off", "held-out", *share)
+    assert done.exit_code == 0, done.output
+    assert " and 0 held out; " in done.stderr
+    assert "Nothing could be held out" not in done.stderr
 
 
 def test_a_cleaning_that_leaves_nothing_takes_nothing_of_an_earlier_one(collected: Path, tmp_path: Path) -> None:

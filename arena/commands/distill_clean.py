@@ -57,21 +57,21 @@ def clean(
         from models.distill.clean.holdout import HoldOut
         from models.distill.clean.preferred import read_votes
         from models.distill.clean.report import summary
-        from models.distill.clean.standard import Standard
+        from models.distill.clean.standard import HELD_OUT, Standard
 
-        choice = Choice(
-            read_votes(votes, ties=ties) if votes else None, near=near, held_out=HoldOut(held_out, most_held_out, seed)
-        )
+        left_out = frozenset(name for some in off or () for name in _parted(some))
+        aside = None if HELD_OUT in left_out else HoldOut(held_out, most_held_out, seed)
+        choice = Choice(read_votes(votes, ties=ties) if votes else None, near=near, held_out=aside)
         brought = _base(base) if base else None
         standard = Standard(
-            frozenset(name for some in off or () for name in _parted(some)), _codes(languages), language_of, personal,
+            left_out, _codes(languages), language_of, personal,
             min(context or 2048, brought.spec.context if brought else context or 2048),
             base, brought.folder if brought else None, brought.template if brought else "",
         )  # fmt: skip
         with bar("Cleaning") as told:
             cleaned = clean_into(out, files, standard, choice, workers or os.cpu_count() or 1, told)
         say(f"{summary(cleaned)}\n{out / f'{REPORT}.md'} says what was dropped and why.")
-        if not cleaned.held_out and "held-out" not in standard.off:
+        if not cleaned.held_out and HELD_OUT not in left_out:
             say("Nothing could be held out, since each conversation gives another one away; collect more varied ones.")
 
 

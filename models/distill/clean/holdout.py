@@ -38,7 +38,10 @@ class HoldOut:
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise DistillProblem(f"{self.share:g} is no share to hold out; give one above 0 and below 1, like 0.05.")
+            raise DistillProblem(
+                f"{self.share:g} is no share to hold out; give one above 0 and below 1, like 0.05, or hold nothing out "
+                "with `--off held-out`."
+            )
 
 
 class Sketch(NamedTuple):
