@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from db.judged_battles import parts
+from db.parts import parts
 from db.tables import Battle, Counter, Judgment, Turn, Vote, Voter
 from db.url import DatabaseProblem, is_sqlite, name_of, sqlite_path
 from db.votes import count_up, raise_rules

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from db.outcome import Outcome
+from db.parts import parts
 from db.queries import Side
 from db.tables import STYLES, Base, Battle, Contestant, Voter, VoteStatus
 from db.votes import VOTES, count_up
@@ -77,8 +77,7 @@ def import_votes(
     """
     known_contestants = set(session.scalars(select(Contestant.fingerprint)))
     added = known = 0
-    left = iter(votes)
-    while part := list(islice(left, VOTES_AT_ONCE)):
+    for part in parts(votes, VOTES_AT_ONCE):
         fresh = _unknown(session, part)
         for fingerprint in dict.fromkeys(name for vote in fresh for name in (vote.a, vote.b)):
             if fingerprint not in known_contestants:

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, insert, select, true,
 from sqlalchemy.orm import Session
 
 from db.forget import forgotten
+from db.parts import parts
 from db.session import DatabaseProblem
 from db.tables import Answer, Base, Battle, Contestant, Counter, Judgment, Question, Turn, UtcDateTime, Vote
 from db.votes import VOTES, decided
@@ -36,7 +37,6 @@ _TABLES: dict[str, Table] = {
     )
 }
 _MANY = ("contestants", "questions", "turns")
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,8 @@ def replay(session: Session, entries: Iterable[Entry]) -> Replayed:
     contestant stays.
     """
     by_id = {entry.battle_id: entry for entry in entries}
-    ids = list(by_id)
-    added = sum(
-        _replay(session, [by_id[name] for name in ids[at : at + _AT_ONCE]]) for at in range(0, len(ids), _AT_ONCE)
-    )
-    return Replayed(added, len(ids) - added)
+    added = sum(_replay(session, part) for part in parts(by_id.values()))
+    return Replayed(added, len(by_id) - added)
 
 
 def _replay(session: Session, entries: Sequence[Entry]) -> int:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Select, and_, exists, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from db.outcome import Outcome
+from db.parts import parts
 from db.reasoning import without_reasoning
 from db.tables import Battle, Judgment, Question, Turn, Vote
-
-_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -163,13 +161,6 @@ def _verdicts(session: Session, rows: Select[Any]) -> dict[tuple[str, ...], Vote
             )
         found[key].verdicts[row.first] = row.outcome if row.status == "done" else None
     return found
-
-
-def parts(keys: Iterable[str]) -> Iterator[list[str]]:
-    """A statement takes only so many parameters."""
-    left = iter(keys)
-    while part := list(islice(left, _AT_ONCE)):
-        yield part
 
 
 _SWAPPED = {Outcome.A: Outcome.B, Outcome.B: Outcome.A}

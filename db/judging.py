@@ -17,8 +17,8 @@ from db.judged import texts_of as texts_of
 from db.judged_battles import BattleTexts as BattleTexts  # part of what this module offers
 from db.judged_battles import VoteAndVerdicts as VoteAndVerdicts
 from db.judged_battles import battles_to_judge as battles_to_judge
-from db.judged_battles import parts
 from db.judged_battles import votes_and_judgments as votes_and_judgments
+from db.parts import parts
 from db.tables import Answer, Base, Judgment, Question
 
 # What a judgment took, of all its attempts together.

@@ -5,7 +5,7 @@ Of votes that were cast here alone: what an import brought is judged where it co
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, String, and_, bindparam, case, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from db.parts import parts
 from db.tables import Base, Battle, Turn, Vote, Voter
 from db.votes import REVIEWED, count_up, newest_vote
 
-# Names in one statement; SQLite takes 32,766, PostgreSQL 65,535.
-AT_ONCE = 2000
+_AT_ONCE = 2000
 
 
 class Fought(NamedTuple):
@@ -110,7 +110,7 @@ def fought_from(session: Session, networks: Collection[str]) -> list[Fought]:
 
 def known_voters(session: Session, voters: Collection[str]) -> dict[str, Voter]:
     """Those of the voters of whom more is known than an id."""
-    found = (session.scalars(select(Voter).where(Voter.id.in_(part))) for part in _parts(voters))
+    found = (session.scalars(select(Voter).where(Voter.id.in_(part))) for part in parts(sorted(voters), _AT_ONCE))
     return {voter.id: voter for part in found for voter in part}
 
 
@@ -127,7 +127,10 @@ def counted_on(session: Session, prompts: Collection[str], since: datetime) -> l
     """The votes that count on these prompts since a moment, in the order of their commits; not on stored questions."""
     columns = (Battle.prompt_key, Vote.created_at, Vote.voter, Vote.sequence)
     matters = (Vote.status == "counted", Battle.question_id.is_(None), Vote.created_at >= since)
-    found = (session.execute(_here(*columns).where(Battle.prompt_key.in_(part), *matters)) for part in _parts(prompts))
+    found = (
+        session.execute(_here(*columns).where(Battle.prompt_key.in_(part), *matters))
+        for part in parts(sorted(prompts), _AT_ONCE)
+    )
     return sorted((Asked._make(row) for rows in found for row in rows), key=lambda one: one.sequence)
 
 
@@ -142,7 +145,7 @@ def write_rulings(session: Session, rulings: Sequence[Ruling], stamped: Collecti
     explained = [one for one in rulings if one.before[0] == one.after[0]]
     changed = _rule(session, moved, version)
     _rule(session, explained, version)
-    for part in _parts(stamped):
+    for part in parts(sorted(stamped), _AT_ONCE):
         session.execute(update(_VOTE).where(_VOTE.c.battle_id.in_(part)).values(rules=version))
     if changed:
         count_up(session, REVIEWED)
@@ -169,7 +172,7 @@ def _here(*columns: Any) -> Select[Any]:
 def _fought(session: Session, column: Any, names: Collection[str]) -> list[Fought]:
     found = [
         Fought._make(row)
-        for part in _parts(names)
+        for part in parts(sorted(names), _AT_ONCE)
         for row in session.execute(_FOUGHT.where(column.in_(part), Battle.source.is_(None)))
     ]
     return sorted(found, key=lambda one: (one.sequence is None, one.sequence or 0, one.created_at, one.battle_id))
@@ -220,9 +223,3 @@ _RULE = (
     )
     .values(status=bindparam("new_status"), reason=bindparam("new_reason"), rules=bindparam("version"))
 )
-
-
-def _parts(names: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(names)
-    for first in range(0, len(ordered), AT_ONCE):
-        yield ordered[first : first + AT_ONCE]

@@ -9,7 +9,7 @@ from arena.exchange.exports import pseudonym
 from arena.labelling import label_missing
 from arena.voters import ID_CHARS
 from db.forget import Written, battles_of, erase_traces, forget_texts, forget_voter, voters, written_in
-from db.judged_battles import parts
+from db.parts import parts
 from db.session import Database, Session
 from db.tables import Battle
 
