@@ -96,7 +96,7 @@ def test_the_thread_empties_at_once_and_again_after_a_failure(
         second = add(database, 2, timedelta(days=31))
         wait_for(lambda: not has_texts(database, second))
     assert "still there: The disk is full." in caplog.text
-    assert "The texts of 1 battles are emptied" in caplog.text
+    assert "whose texts are now emptied" in caplog.text
 
 
 def test_closing_does_not_wait_for_a_storage_that_takes_nothing(

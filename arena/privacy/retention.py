@@ -59,7 +59,7 @@ class Retention:
     def _follow(self) -> float:
         try:
             if emptied := self.empty_old():
-                log.info("The texts of %d battles are emptied: they were older than %d days", emptied, self._days)
+                log.info("Battles older than %d days whose texts are now emptied: %d", self._days, emptied)
         except DatabaseProblem as error:
             log.warning("Texts that are too old are still there: %s", error)
             return min(RETRY_SECONDS, self._seconds)
