@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena.judge.verdict import Outcome, Said, Verdict, by_contestant, joined, scored
+from arena.judge.verdict import Outcome, Said, Verdict, by_contestant, joined, joined_outcome, scored
 
 SCORES = st.integers(0, 20).map(lambda halves: halves / 2)
 OUTCOMES: tuple[Outcome, ...] = ("a", "b", "tie")
@@ -39,6 +39,7 @@ def test_the_same_verdict_from_either_place_is_the_same_by_contestant(one: float
 def test_orders_that_agree_give_their_outcome_and_all_others_a_tie(one: Outcome, other: Outcome) -> None:
     found = joined([Verdict(None, None, one), Verdict(None, None, other)])
     assert found == Verdict(None, None, one if one == other else "tie")
+    assert joined_outcome([one, other]) == (one if one == other else "tie")
 
 
 def test_scores_are_averaged_over_the_orders_also_where_they_disagree() -> None:
@@ -51,6 +52,7 @@ def test_an_order_that_failed_leaves_no_verdict_and_is_never_a_tie(outcome: Outc
     assert joined([Verdict(1, 2, outcome), None]) is None
     assert joined([None, Verdict(1, 2, outcome)]) is None
     assert joined([None]) is None
+    assert joined_outcome([outcome, None]) is None
 
 
 def test_one_order_that_was_asked_alone_is_the_verdict() -> None:
@@ -60,3 +62,5 @@ def test_one_order_that_was_asked_alone_is_the_verdict() -> None:
 def test_nothing_asked_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="no order was asked"):
         joined([])
+    with pytest.raises(ValueError, match="no order was asked"):
+        joined_outcome([])

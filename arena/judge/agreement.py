@@ -9,6 +9,7 @@ import numpy as np
 
 from arena.judge.bootstrap import Estimate, bootstrapped, share
 from arena.judge.joined import UNKNOWN_CATEGORY
+from arena.judge.verdict import joined_outcome
 from arena.ratings.tally import Floats
 from db.judging import VoteAndVerdicts
 from db.outcome import Outcome
@@ -60,7 +61,7 @@ def agreement_of(rows: Sequence[VoteAndVerdicts], judge_name: str) -> Agreement 
     said: dict[str, tuple[str, int, int]] = {}
     failed = set()
     for row in rows:
-        if (verdict := _joined(row)) is None:
+        if (verdict := joined_outcome(row.verdicts.values())) is None:
             failed.add(row.battle_id)
         else:
             said[row.battle_id] = (row.category or UNKNOWN_CATEGORY, _column(row.people), _OUTCOMES.index(verdict))
@@ -102,13 +103,6 @@ def kappa(cells: Floats) -> Floats:
     people, judge = cells[6:9].sum(0) / whole, cells[[2, 5, 8]].sum(0) / whole
     chance = (1 - people) * (1 - judge) / 2 + people * judge
     return np.asarray((cells[[0, 4, 8]].sum(0) / whole - chance) / (1 - chance))
-
-
-def _joined(row: VoteAndVerdicts) -> str | None:
-    outcomes = set(row.verdicts.values())
-    if None in outcomes or not outcomes:
-        return None
-    return outcomes.pop() if len(outcomes) == 1 else "tie"
 
 
 def _column(people: Outcome) -> int:

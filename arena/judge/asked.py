@@ -62,13 +62,6 @@ class Asked:
         slots = self._models[spec_id].slots
         return min(wanted or LOCAL, LOCAL) if slots else wanted or REMOTE
 
-    async def ready(self, spec_id: str) -> None:
-        """Wait until the model can be had: it is downloaded, or its server has been asked which models it has.
-
-        Raises `ModelUnavailable`.
-        """
-        await self._models[spec_id].ready()
-
     async def reply(
         self, spec_id: str, messages: Sequence[Message], sampling: Sampling, seed: int, conversation: str = ""
     ) -> Reply:
@@ -139,7 +132,7 @@ class _Remote:
     def worn_out(self) -> str:
         return f"No answer came {MOST_FAILURES} times in a row: {self.failure}. Run it again when that is put right."
 
-    async def ready(self) -> None:
+    async def _ready(self) -> None:
         async with self._checking:
             if not self._checked:
                 try:
@@ -149,7 +142,7 @@ class _Remote:
                 self._checked = True
 
     async def ask(self, question: Ask) -> Reply:
-        await self.ready()
+        await self._ready()
         while True:
             sent = await self._pace.turn()
             reply = await _whole(question(self._model))
@@ -180,7 +173,7 @@ class _Local:
     def worn_out(self) -> str:
         return f"{self._spec.name} failed {MOST_FAILURES} answers in a row ({self.failure}). Run it again for the rest."
 
-    async def ready(self) -> None:
+    async def _ready(self) -> None:
         """Raises `ModelUnavailable` at once for one that was never there, else after a time to recover."""
         clock = asyncio.get_running_loop().time
         lost = clock()
@@ -204,7 +197,7 @@ class _Local:
     async def _attempt(self, question: Ask) -> Reply:
         trouble: NotReady | None = None
         for _ in range(TRIES):
-            await self.ready()
+            await self._ready()
             try:
                 with self._pool.reserve([self._spec.id]) as there:
                     while not there():

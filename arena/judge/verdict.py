@@ -6,9 +6,9 @@ smaller fingerprint, so that A:B and B:A are the same judgment, and `first` says
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 Form = Literal["score", "pairwise", "single"]
 First = Literal["a", "b"]
@@ -56,21 +56,29 @@ def by_contestant(said: Said, first: First) -> Verdict:
 def joined(verdicts: Sequence[Verdict | None]) -> Verdict | None:
     """One verdict for a question and a pair, from that of each order asked (None: it failed).
 
-    Orders that agree give their outcome, orders that disagree a tie; scores are averaged over the orders. If an
-    order that was asked has failed there is no verdict (None): a failure is never a tie. Raises `ValueError` where
-    nothing was asked.
+    The outcome is as in `joined_outcome`; scores are averaged over the orders. If an order that was asked has failed
+    there is no verdict (None). Raises `ValueError` where nothing was asked.
     """
-    if not verdicts:
-        raise ValueError("no order was asked")
+    outcome = joined_outcome([verdict.outcome if verdict else None for verdict in verdicts])
     given = [verdict for verdict in verdicts if verdict is not None]
     if len(given) < len(verdicts):
         return None
-    outcomes = {verdict.outcome for verdict in given}
     return Verdict(
-        _mean([verdict.score_a for verdict in given]),
-        _mean([verdict.score_b for verdict in given]),
-        outcomes.pop() if len(outcomes) == 1 else "tie",
+        _mean([verdict.score_a for verdict in given]), _mean([verdict.score_b for verdict in given]), outcome
     )
+
+
+def joined_outcome(outcomes: Collection[str | None]) -> Outcome | None:
+    """Orders that agree give their outcome, orders that disagree a tie; None where one has none.
+
+    A failure is never a tie. Raises `ValueError` where nothing was asked.
+    """
+    if not outcomes:
+        raise ValueError("no order was asked")
+    if None in outcomes:
+        return None
+    one, *others = set(outcomes)
+    return "tie" if others else cast("Outcome", one)
 
 
 def _mean(scores: Sequence[float | None]) -> float | None:
