@@ -98,6 +98,33 @@ def test_equal_lengths_one_question_and_few_comparisons_leave_the_slope_open(rng
     assert slope(np.zeros(0), np.zeros(0), none.reshape(0, 2), none) is None
 
 
+@pytest.mark.filterwarnings("error")
+def test_lengths_that_follow_from_who_meets_leave_the_slope_open(rng: np.random.Generator) -> None:
+    """Strength explains as much as length does; what rounding made of that was once told as a slope."""
+    points = rng.binomial(1, 0.5, 60).astype(float)
+    assert slope(np.full(60, 0.7), points, ONE_PAIR, np.arange(60)) is None
+    assert slope(0.7 + 1e-15 * rng.normal(size=60), points, ONE_PAIR, np.arange(60)) is None
+    logarithms = np.log2([100, 170, 430])
+    three = np.array([(0, 1), (1, 2), (2, 0)] * 20)
+    follows = logarithms[three[:, 0]] - logarithms[three[:, 1]]
+    assert slope(follows, points, three, np.arange(60)) is None
+    assert slope(follows + 0.1 * rng.normal(size=60), points, three, np.arange(60)) is not None
+
+
+@pytest.mark.filterwarnings("error")
+def test_answers_as_long_as_ever_are_told_of_without_a_slope() -> None:
+    found = length_bias(compared(both("a b a a b t a b f s " * 4, lengths=[(130, 90)] * 40)))
+    assert found is not None
+    assert found.longer_wins.of == 40
+    assert found.slope is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_verdicts_so_sure_that_nothing_is_left_to_weigh_leave_the_slope_open() -> None:
+    x = np.repeat([-13.0, 13.0], 20)
+    assert slope(x, (x > 0).astype(float), ONE_PAIR[:40], np.arange(40)) is None
+
+
 def test_points_of_the_longer_answer_are_counted_by_how_much_longer_it_is() -> None:
     lengths = [(110, 100), (100, 120), (150, 100), (100, 300), (500, 100), (100, 100)]
     found = length_bias(compared(both("a a t b a a", lengths=lengths)))

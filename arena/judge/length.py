@@ -8,8 +8,6 @@ from itertools import pairwise
 from math import inf, isfinite
 
 import numpy as np
-from scipy.linalg import LinAlgError
-from scipy.linalg import inv as inverse
 from scipy.sparse.csgraph import connected_components
 from scipy.special import expit, stdtrit
 
@@ -78,8 +76,9 @@ def slope(x: Floats, points: Floats, pairs: Integers, cluster: Integers) -> Esti
     `pairs` (n, 2) has the numbers of both contestants, who gets the points first. A strength each, as Bradley and
     Terry have it, instead of one for each pair: those would be many where pairs meet seldom, and push the slope away
     from 0. `cluster` (n,) are numbers from 0. The interval is a t interval by the sandwich clustered by `cluster`
-    (K.-Y. Liang and S. L. Zeger, Biometrika 73, 1986). None where there is no maximum, only one cluster, or fewer than
-    ten comparisons a weight (P. Peduzzi et al., Journal of Clinical Epidemiology 49, 1996).
+    (K.-Y. Liang and S. L. Zeger, Biometrika 73, 1986). None where there is no maximum, or many (x follows from who
+    meets, so that strength explains the same), only one cluster, or fewer than ten comparisons a weight (P. Peduzzi et
+    al., Journal of Clinical Epidemiology 49, 1996).
     """
     group = _groups(points, pairs)
     kept = group[pairs[:, 0]] == group[pairs[:, 1]]
@@ -87,7 +86,7 @@ def slope(x: Floats, points: Floats, pairs: Integers, cluster: Integers) -> Esti
     clusters = int(cluster.max(initial=-1)) + 1
     design = np.column_stack([x, _strengths(pairs, group)])
     enough = clusters > 1 and len(points) >= _A_WEIGHT * design.shape[1]
-    found = _fitted(design, points) if enough else None
+    found = _fitted(design, points) if enough and _has_full_rank(design) else None
     if found is None:
         return None
     weights, bread = found
@@ -123,18 +122,23 @@ def _fitted(design: Floats, points: Floats) -> tuple[Floats, Floats] | None:
     weights = np.zeros(design.shape[1])
     for _ in range(_NEWTON_STEPS):
         chance = expit(design @ weights)
-        try:
-            bread = inverse((design * (chance * (1 - chance))[:, None]).T @ design)
-        except LinAlgError:
+        information = (design * (chance * (1 - chance))[:, None]).T @ design
+        if not _has_full_rank(information):  # so flat that rounding decides on the step
             return None
+        bread = np.asarray(np.linalg.inv(information), np.float64)
         step = bread @ design.T @ (points - chance)
         # A step of more than 1 would overshoot where the curve is flat.
         weights = weights + step / max(1.0, float(np.abs(step).max()))
         if np.abs(weights).max() > _STEEPEST:
             return None
         if np.abs(step).max() < _NEWTON_REACH:
-            return weights, np.asarray(bread)
+            return weights, bread
     return None
+
+
+def _has_full_rank(matrix: Floats) -> bool:
+    """Whether no column is a sum of multiples of the others, up to rounding."""
+    return bool(np.linalg.matrix_rank(matrix) == matrix.shape[1])
 
 
 def _longer_wins(unequal: Sequence[Compared]) -> Estimate | None:
