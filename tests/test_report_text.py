@@ -145,3 +145,8 @@ def test_every_flag_has_a_sentence(codes: tuple[FlagCode, ...], useless: bool) -
     assert len(set(sentences)) == len(codes)
     assert all(sentence.startswith("Useless") == useless for sentence in sentences)
     assert set(USELESS) | set(NAMED) == set(get_args(FlagCode))
+
+
+def test_a_judge_whose_server_failed_is_not_said_to_have_written_what_nobody_can_read() -> None:
+    text = report_markdown(build_report([judgment(question=str(n), failed=True) for n in range(3)], baseline=None))
+    assert "of 3 judgments none has a verdict: no reply came, or none that could be read" in text

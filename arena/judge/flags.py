@@ -29,7 +29,7 @@ FlagCode = Literal[
     "unfinished",  # some questions were judged in one order, others of the same two contestants in both
     "first_place",  # verdicts lean towards one place, beyond what chance explains
     "longer_wins",  # longer answers win more often, strength held equal
-    "failed",  # many replies could not be read
+    "failed",  # many judgments have no verdict: no reply came, or none that could be read
     "self_judged",  # the judge judged answers of its own
     "few",  # few questions
 ]

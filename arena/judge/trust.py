@@ -17,7 +17,7 @@ _FLAGS = {
     ("always_tie", True): "Useless: all {count} verdicts are ties.",
     ("same_score", True): "Useless: all {count} verdicts give the same score.",
     ("chance", True): "Useless: its two orders agree in {share} of {count} questions, which is about what chance does.",
-    ("failed", True): "Useless: none of its {count} replies could be read.",
+    ("failed", True): "Useless: of {count} judgments none has a verdict: no reply came, or none that could be read.",
     ("always_first", False): "All {count} verdicts go to the answer shown first, always the same contestant's.",
     ("always_second", False): "All {count} verdicts go to the answer shown second, always the same contestant's.",
     ("unsure", False): "Its two orders agree in {share} of {count} questions: too few to show that it is no chance.",
@@ -28,7 +28,7 @@ _FLAGS = {
     ): "{count} questions were judged in one order only, others of the same pair in both: run it on.",
     ("first_place", False): "It leans to a place: of its decisions {share} go to the answer that was shown first.",
     ("longer_wins", False): "Longer answers win more often with it, strength held equal.",
-    ("failed", False): "{count} of its judgments failed ({share}).",
+    ("failed", False): "{count} of its judgments failed ({share}): no reply came, or none that could be read.",
     ("self_judged", False): "It judged answers of its own in {count} judgments; models tend to prefer themselves.",
     ("few", False): "Only {count} questions were judged: intervals are wide, and those of ratios still too narrow.",
 }
