@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session
 
 from db.tables import Turn, Vote, Voter, VoteStatus
-from db.votes import raise_rules
+from db.votes import IDENTITY, raise_rules
 
 ADMINISTRATOR = "administrator"
 """The reason of a vote that an administrator excluded by itself."""
@@ -64,7 +64,7 @@ def include_voter(session: Session, voter: str) -> int:
     if known is None or known.excluded_at is None:
         return 0
     before: Verdict = ("excluded", known.reason)
-    for reason, turns in (("identity_asked", Turn.probe), ("identity_told", Turn.named.is_not(None))):
+    for reason, turns in IDENTITY.items():
         named = exists().where(Turn.battle_id == Vote.battle_id, turns)
         _restate(session, voter, before, ("excluded", reason), Vote.settled.is_(False), named)
     counted = _restate(session, voter, before, ("counted", None))

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Boolean, Integer, String, and_, bindparam, case, false, func, insert, literal, select, update
+from sqlalchemy import (
+    Boolean,
+    Integer,
+    SQLColumnExpression,
+    String,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from db.limits import Quotas, refuse_votes
@@ -19,6 +34,13 @@ from db.usage import Took
 VOTES = "votes"
 RULES = "rules"
 REVIEWED = "reviewed"
+NEW = "new"
+"""The reason of a vote that is held because its voter is a newcomer."""
+IDENTITY: Mapping[str, SQLColumnExpression[bool]] = {
+    "identity_asked": Turn.probe,
+    "identity_told": Turn.named.is_not(None),
+}
+"""The reasons of votes on contestants that the voter may know, the first that applies; of which turns each is said."""
 # The columns of a vote that the turns of its battle say, and how; null where it is not known of every turn.
 FROM_TURNS = {
     "turns": func.count(Turn.battle_id),
@@ -177,8 +199,10 @@ _RAISE = (
 # What is known of its voter and of its turns decides whether a vote counts; the first that applies says why not. Of a
 # model that named itself before its answer was regenerated the visitor knows the name still: superseded turns tell too.
 _EXCLUDED = Voter.excluded_at.is_not(None)
-_ASKED = select(Turn.battle_id).where(Turn.battle_id == Battle.id, Turn.probe).correlate(Battle).exists()
-_TOLD = select(Turn.battle_id).where(Turn.battle_id == Battle.id, Turn.named.is_not(None)).correlate(Battle).exists()
+_KNOWN = {
+    reason: select(Turn.battle_id).where(Turn.battle_id == Battle.id, turns).correlate(Battle).exists()
+    for reason, turns in IDENTITY.items()
+}
 _NEW = and_(
     bindparam("holds_new", type_=Boolean()),
     func.coalesce(Voter.verified, false()).is_(False),
@@ -187,13 +211,12 @@ _NEW = and_(
 )
 _JUDGED = {
     "status": case(
-        (_EXCLUDED | _ASKED | _TOLD, literal("excluded")), (_NEW, literal("held")), else_=literal("counted")
+        (or_(_EXCLUDED, *_KNOWN.values()), literal("excluded")), (_NEW, literal("held")), else_=literal("counted")
     ),
     "reason": case(
         (_EXCLUDED, Voter.reason),
-        (_ASKED, literal("identity_asked")),
-        (_TOLD, literal("identity_told")),
-        (_NEW, literal("new")),
+        *((applies, literal(reason)) for reason, applies in _KNOWN.items()),
+        (_NEW, literal(NEW)),
     ),
     "verified": func.coalesce(Voter.verified, false()),
     "settled": false(),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from arena.integrity.review import Explanation, Review
 from arena.integrity.rules import BIASED, NETWORK_BIASED, REASONS
-from db import recent, voters
+from db import recent, voters, votes
 from db.recent import Suspect, Uncounted, UncountedVote, VoterSummary
 from db.session import Database, Session
 from db.tables import Voter
@@ -19,7 +19,7 @@ PAGE = 25  # rows of a table that an administrator reads
 MOST_GROUPS = 100
 MOST_REASON = 200
 # What a vote itself was excluded for; the review's own reasons hold it.
-IDENTITY = ("identity_asked", "identity_told")
+IDENTITY = tuple(votes.IDENTITY)
 CODES = (*REASONS, *IDENTITY, voters.ADMINISTRATOR)
 
 

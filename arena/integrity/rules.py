@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from db.votes import NEW as NEW  # a newcomer's vote has it from the start, before any review
+
 RULES_VERSION = 1
 
 # Why a vote is held, as the column `reason` says it. All of them are the review's to give and to take back.
@@ -14,7 +16,6 @@ TOO_FAST = "too_fast"
 PROMPT_REPEATED = "prompt_repeated"
 PAIR_SHARE = "pair_share"
 SHARE = "share"
-NEW = "new"
 REASONS = (BIASED, NETWORK_BIASED, TOO_FAST, PROMPT_REPEATED, PAIR_SHARE, SHARE, NEW)
 
 
