@@ -16,9 +16,9 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from db.parts import parts
-from db.tables import Battle, Counter, Judgment, Turn, Vote, Voter
+from db.tables import Battle, Judgment, Turn, Vote, Voter
 from db.url import DatabaseProblem, is_sqlite, name_of, sqlite_path
-from db.votes import count_up, raise_rules
+from db.votes import count_of, count_up, raise_rules
 
 FORGOTTEN = "forgotten"
 Place = tuple[datetime, str]
@@ -106,8 +106,7 @@ def forget_voter(session: Session, battles: Sequence[str], voter: str | None, in
 
 def forgotten(session: Session) -> int:
     """How many battles were ever emptied."""
-    counter = session.get(Counter, FORGOTTEN)
-    return counter.value if counter else 0
+    return count_of(session, FORGOTTEN)
 
 
 def erase_traces(url: str) -> None:

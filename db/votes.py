@@ -127,7 +127,7 @@ def votes_after(session: Session, sequence: int, limit: int | None = None) -> li
 
 def newest_vote(session: Session) -> int:
     """The sequence of the newest vote, 0 where there is none: the watermark of who has looked at all of them."""
-    return session.scalar(select(Counter.value).where(Counter.name == VOTES)) or 0
+    return count_of(session, VOTES)
 
 
 def rules_version(session: Session) -> int:
@@ -138,7 +138,7 @@ def rules_version(session: Session) -> int:
 
 def decided(session: Session) -> int:
     """How often that changed otherwise than by the review, which comes to its verdicts anew wherever it finds votes."""
-    return session.scalar(select(Counter.value).where(Counter.name == RULES)) or 0
+    return count_of(session, RULES)
 
 
 def raise_rules(session: Session) -> int:
@@ -163,6 +163,11 @@ def texts_of(session: Session, battle_ids: Sequence[str]) -> dict[str, list[dict
             {"prompt": turn.prompt, "answer_a": turn.answer_a, "answer_b": turn.answer_b, **measured}
         )
     return texts
+
+
+def count_of(session: Session, name: str) -> int:
+    """Where a counter stands; 0 where nobody raised it yet."""
+    return session.scalar(select(Counter.value).where(Counter.name == name)) or 0
 
 
 def count_up(session: Session, name: str, by: int = 1) -> int:
