@@ -145,21 +145,19 @@ def finish_turn(
     session: Session, key: tuple[str, int, int], a: Side, b: Side, now: datetime, named: str | None = None
 ) -> None:
     """Both sides are complete: the battle is open for its vote. `named`: the sides that said who they are."""
-    _end_turn(session, key, a, b, now, "finished", "open")
-    session.get_one(Turn, key).named = named
+    _end_turn(session, key, a, b, now, "finished", "open", named=named)
 
 
 def stop_turn(
     session: Session, key: tuple[str, int, int], a: Side, b: Side, now: datetime, named: str | None = None
 ) -> None:
     """The visitor stopped, or left: what there is stays, and can't be voted on. `named` as for `finish_turn`."""
-    _end_turn(session, key, a, b, now, "stopped", "stopped")
-    session.get_one(Turn, key).named = named
+    _end_turn(session, key, a, b, now, "stopped", "stopped", named=named)
 
 
 def fail_turn(session: Session, key: tuple[str, int, int], a: Side, b: Side, now: datetime, failure: str) -> None:
     """A side failed: the battle is void. `failure` is for the admin."""
-    _end_turn(session, key, a, b, now, "failed", "void", failure)
+    _end_turn(session, key, a, b, now, "failed", "void", failure=failure)
 
 
 def stop_orphans(
@@ -189,10 +187,12 @@ def _end_turn(
     now: datetime,
     turn_status: str,
     battle_status: BattleStatus,
+    *,
+    named: str | None = None,
     failure: str | None = None,
 ) -> None:
     turn = session.get_one(Turn, key)
-    turn.status, turn.finished_at, turn.failure = turn_status, now, failure
+    turn.status, turn.finished_at, turn.named, turn.failure = turn_status, now, named, failure
     for name, side in (("a", a), ("b", b)):
         for field, value in asdict(side).items():
             setattr(turn, f"{field}_{name}", value)
