@@ -17,6 +17,7 @@ from support import REPO
 from typer.testing import CliRunner, Result
 
 from arena.cli import app
+from models.distill.clean.folder import was_cleaned
 from models.distill.clean.judging import Chunk, Gone, Judged
 from models.distill.clean.memory import Remembered
 from models.distill.clean.standard import RULES
@@ -60,6 +61,8 @@ def collected(tmp_path: Path) -> Path:
 
 def test_files_become_a_training_set_one_to_measure_on_and_a_report(collected: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
+    assert not was_cleaned(collected)
+    assert not was_cleaned(out)
     done = run(collected, "--out", out, "--held-out", "0.1", "--context", "150")
     assert done.exit_code == 0, done.output
     assert "46 conversations gave 41 to train on and 4 held out; 2 were dropped." in done.stderr
@@ -75,6 +78,9 @@ def test_files_become_a_training_set_one_to_measure_on_and_a_report(collected: P
     assert sorted(path.name for path in out.iterdir()) == [
         "dropped.jsonl", "held_out.jsonl", "report.json", "report.md", "train.jsonl",
     ]  # fmt: skip
+    assert was_cleaned(out)
+    assert was_cleaned(out / "train.jsonl")
+    assert not was_cleaned(out / "dropped.jsonl")
 
 
 def test_the_report_tells_programs_and_people_the_same(collected: Path, tmp_path: Path) -> None:

@@ -53,13 +53,27 @@ def test_a_base_of_the_catalogue_learns_and_the_verb_says_what_came_of_it(catalo
     assert "tiny-base learnt from 24 rows by lora" in done.output
     assert f"{run.held_out.before:.3f} before, {run.held_out.after:.3f} after" in done.output
     assert str(run.student) in done.output
+    assert f"{catalog.parent / 'data'} was taken as it is: nothing beside it says that" in done.output
 
 
 @pytest.mark.slow
-def test_without_a_hold_out_the_verb_does_not_say_that_it_learnt(catalog: Path) -> None:
+def test_of_what_clean_wrote_the_verb_says_nothing_of_the_kind(catalog: Path) -> None:
     tiny_data(catalog.parent / "data", held_out=0)
-    done = distill_train(catalog.parent, "--base", "tiny-base", *SMALL.split())
+    clean = ["distill", "clean", str(catalog.parent / "data" / "train.jsonl"), "--out", str(catalog.parent / "cleaned")]
+    assert CliRunner().invoke(app, clean).exit_code == 0
+    done = distill_train(
+        catalog.parent, "--base", "tiny-base", "--data", str(catalog.parent / "cleaned"), *SMALL.split()
+    )
     assert done.exit_code == 0, done.output
+    assert "taken as it is" not in done.output
+
+
+@pytest.mark.slow
+def test_of_a_plain_file_without_a_hold_out_the_verb_says_that_it_is_one_and_not_that_it_learnt(catalog: Path) -> None:
+    plain = (tiny_data(catalog.parent / "data", held_out=0) / "train.jsonl").rename(catalog.parent / "mine.jsonl")
+    done = distill_train(catalog.parent, "--base", "tiny-base", "--data", str(plain), *SMALL.split())
+    assert done.exit_code == 0, done.output
+    assert f"{plain} was taken as it is: nothing beside it says that `distill clean` cleaned it." in done.output
     assert "Nothing was held out, so nobody knows whether it learnt." in done.output
 
 

@@ -65,7 +65,7 @@ def train(
                 "--license and --beta are for --method dpo; conversations say their license by themselves (`collect`)."
             )
         run = _run(_settings(), base, data, out, chosen, start, data_license)
-        say(_summary(run))
+        say(_summary(run, data))
 
 
 def register(app: typer.Typer) -> None:
@@ -123,7 +123,9 @@ def _spec(settings: Settings, base: str) -> ModelSpec:
     return found
 
 
-def _summary(run: Run) -> str:
+def _summary(run: Run, data: Path) -> str:
+    from models.distill.clean.folder import was_cleaned
+
     spent, held_out = run.spent, run.held_out
     took = f"{spent.tokens:,} tokens, {spent.counted_tokens:,} of them counted, in {spent.seconds:,.0f} s"
     lines = [f"{run.base.id} learnt from {run.data.rows} rows by {run.recipe.method}: {took} on {spent.device}."]
@@ -133,6 +135,8 @@ def _summary(run: Run) -> str:
         lines.append(f"Held-out loss in nats per token: {was}, {became} ({change:+.1f} %).")
     else:
         lines.append("Nothing was held out, so nobody knows whether it learnt.")
+    if run.recipe.method != "dpo" and not was_cleaned(data):  # votes are no matter of `clean`
+        lines.append(f"{data} was taken as it is: nothing beside it says that `distill clean` cleaned it.")
     lines.append(f"The student is in {run.student}, its curve in {run.folder / 'loss.svg'}.")
     return "\n".join(lines)
 

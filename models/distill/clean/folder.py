@@ -60,6 +60,12 @@ def clean_into(
     return cleaned
 
 
+def was_cleaned(data: Path) -> bool:
+    """Whether `data`, a folder or a file to train on, is what `clean_into` wrote: a training set beside its report."""
+    train = data / TRAIN_FILE if data.is_dir() else data
+    return train.name == TRAIN_FILE and train.with_name(f"{REPORT}.json").is_file()
+
+
 def _without_off(choice: Choice, off: frozenset[str]) -> Choice:
     return Choice(
         None if VOTES in off else choice.votes,
