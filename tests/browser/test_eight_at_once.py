@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
@@ -14,8 +15,8 @@ from browser.pages import visiting
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 VISITORS = 8
-# Beside other proofs sixteen answers may take three times as long as alone: they are kept short, and may take their time.
-SHORT = {"MAX_ANSWER_CHARS": 500, "ANSWER_SECONDS": 600}
+# Beside other proofs sixteen answers may take three times as long as alone: they are short, and may take that long.
+SHORT: dict[str, Any] = {"MAX_ANSWER_CHARS": 500, "ANSWER_SECONDS": 600}
 PATIENCE = 600_000
 # Notes, four times a second, how much of both answers is to be seen (0 before both have begun), and the hint.
 WATCH = """
