@@ -69,6 +69,7 @@ def blind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, tu
         yield server, (*canaries_of(catalog), "alder", "birch", "cedar", "elm")
 
 
+@pytest.mark.slow
 def test_a_hundred_and_eighty_battles_over_http_send_no_name_before_their_votes(
     blind: tuple[Server, tuple[str, ...]],
 ) -> None:
@@ -267,11 +268,12 @@ def test_eight_faults_look_all_the_same(faulty: tuple[Server, tuple[str, ...]]) 
         assert "memory" not in "".join(visitor.heard)
         failed |= {name for row in server.rows(_PAIR) for name in row}
         visitor.call("new-battle.click")
-        if len(failed) == 8:
+        # A battle keeps the first failure of its two: whom chance always pairs with a quicker one is not told of yet.
+        reasons = {reason for (reason,) in server.rows("select failure from turn")}
+        if len(failed) == 8 and len(reasons) > 5:
             break
     assert len(failed) == 8, failed
     assert len(ends) == 1, ends
-    reasons = {reason for (reason,) in server.rows("select failure from turn")}
     assert len(reasons) > 5, "the administrator is told which was which"
     assert server.rows("select distinct status from battle") == [("void",)]
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from support import Server, Visitor, canary, serving, wait_for, write_catalog
 
-pytestmark = [pytest.mark.integrity, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.integrity, pytest.mark.timeout(300)]
 
 PLACES = 20
 ANSWER_SECONDS = 4.0
