@@ -37,7 +37,7 @@ test: $(TO_TEST) browser  ## everything that needs no GPU, the slow proofs inclu
 	$(SLOW)
 
 test-integrity: $(TO_TEST) browser  ## every line of docs/threat-model.md, as part of make test or alone
-	$(PYTEST) -n 2 --no-loadscope-reorder -m "integrity and not gpu"
+	$(PYTEST) -n 2 --no-loadscope-reorder --reruns 1 -r aR -m "integrity and not gpu"
 
 check: $(TO_TEST)  ## lint, types and unit tests, in under two minutes
 	$(BIN)/ruff format --check .

@@ -150,14 +150,18 @@ def best_guesses(battles: Sequence[Watched]) -> float:
     """The share of battles whose model on side A is named right by the best of several classifiers.
 
     Each takes the majority of a battle's nearest neighbours among all others, by the whole course of both answers,
-    by a summary of it, or by that of side A alone. That the best is chosen afterwards flatters the attacker a little.
+    by a summary of it, or by that of side A alone. Which is best is learnt on one half of the battles and counted on
+    the other, both ways: the best of twelve on the same battles would be several points above what it knows.
     """
     labels = np.array([sorted(MODELS).index(battle.a.split()[1].lower()) for battle in battles])
     courses = _table(_course(battle.seen) for battle in battles)
     own, other = (_table(_of_side(battle.seen, side) for battle in battles) for side in (0, 1))
     both = np.hstack([own, other, _table(_of_event(battle.seen) for battle in battles)])
     views = (own, both, courses, np.hstack([courses, both]))
-    return max(_right(view, labels, most) for view in views for most in NEIGHBOURS)
+    right = np.array([_right(view, labels, most) for view in views for most in NEIGHBOURS])
+    halves = right[:, ::2], right[:, 1::2]
+    chosen = [int(half.mean(1).argmax()) for half in halves]
+    return float(np.concatenate([halves[1][chosen[0]], halves[0][chosen[1]]]).mean())
 
 
 def _of_side(seen: Sequence[Seen], side: int) -> list[float]:
@@ -196,9 +200,10 @@ def _table(rows: Iterable[Sequence[float]]) -> Floats:
     return np.asarray((table - table.mean(0)) / np.where(spread > 0, spread, 1), np.float64)
 
 
-def _right(table: Floats, labels: NDArray[np.int64], neighbours: int) -> float:
+def _right(table: Floats, labels: NDArray[np.int64], neighbours: int) -> NDArray[np.bool_]:
+    """Of each battle, whether the majority of its neighbours names its model."""
     distance = ((table[:, None] - table[None]) ** 2).sum(2)
     np.fill_diagonal(distance, np.inf)
     nearest = labels[np.argsort(distance, axis=1)[:, :neighbours]]
     guesses = np.array([np.bincount(row, minlength=len(MODELS)).argmax() for row in nearest])
-    return float((guesses == labels).mean())
+    return np.asarray(guesses == labels, np.bool_)
