@@ -226,12 +226,12 @@ def test_the_demo_takes_any_three_models_of_this_machine_repeats_nothing_and_is_
 
 def test_the_demo_on_the_default_models_ends_with_a_report_that_doubts_its_judge(tmp_path: Path) -> None:
     variables = environment(tmp_path)
-    command = [sys.executable, "-m", "arena", "judge", "demo", "--folder", "shown", "--questions", "9"]
+    command = [sys.executable, "-m", "arena", "judge", "demo", "--folder", "shown", "--questions", "4"]
     done = subprocess.run(
         command, env=variables, cwd=tmp_path, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stderr
     (pair,) = json.loads((tmp_path / "shown" / "report.json").read_text(encoding="utf-8"))
-    assert pair["judged"] + pair["failed"] <= 9
-    # So small a judge has not shown that it looks at what it reads; that nine questions are few is said of every judge.
+    assert pair["judged"] + pair["failed"] <= 4
+    # So small a judge has not shown that it looks at what it reads; that four questions are few is said of every judge.
     assert {flag["code"] for flag in pair["trust"]["flags"]} - {"few"}
