@@ -13,6 +13,7 @@ from huggingface_hub.utils import RepositoryNotFoundError, validate_repo_id  # t
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from pydantic import SecretStr
 
+from arena.hub_refusals import refusals
 from arena.space_files import ZERO_GPU, SpaceProblem
 
 DEFAULT_HARDWARE = ZERO_GPU
@@ -134,12 +135,9 @@ def explained(name: str, endpoint: str) -> Iterator[None]:
         yield
     except HfHubHTTPError as error:
         status = error.response.status_code
-        said = {
-            401: "does not take this token; make one that may write at https://huggingface.co/settings/tokens",
-            402: f"asks for a subscription to host {name} on this hardware; --hardware names another",
-            403: f"does not let this token write to {name}; give it the permission, or use your own name as USER",
-            404: f"shows this token no {name}; check the name and the token's permissions",
-        }.get(status, f"answered {status}; try again later, what was done stays and is not done twice")
+        unpaid = f"asks for a subscription to host {name} on this hardware; --hardware names another"
+        known = refusals(name) | {402: unpaid}
+        said = known.get(status, f"answered {status}; try again later, what was done stays and is not done twice")
         raise SpaceProblem(f"{endpoint} {said}.") from None
     except (HTTPError, OSError) as error:
         raise OutOfReach(f"{endpoint} is out of reach ({type(error).__name__}); try again later.") from None

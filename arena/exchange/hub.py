@@ -13,6 +13,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from pydantic import SecretStr
 
 from arena.exchange.dataset import FILES
+from arena.hub_refusals import refusals
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
@@ -59,11 +60,7 @@ def _explained(name: str, endpoint: str) -> Iterator[None]:
         yield
     except HfHubHTTPError as error:
         status = error.response.status_code
-        said = {
-            401: "does not take this token; make one that may write at https://huggingface.co/settings/tokens",
-            403: f"does not let this token write to {name}; give it the permission, or use your own name as USER",
-            404: f"shows this token no {name}; check the name and the token's permissions",
-        }.get(status, f"answered {status}; try again later")
+        said = refusals(name).get(status, f"answered {status}; try again later")
         raise HubProblem(f"{endpoint} {said}.") from None
     except (HTTPError, OSError, RuntimeError, ValueError) as error:
         raise HubProblem(f"The upload to {endpoint} failed ({type(error).__name__}); try again later.") from None
