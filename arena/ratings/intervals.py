@@ -128,10 +128,10 @@ def confidence(
     ]
     quantiles = _speaking_for(fitted, quantiles) or _drawn(fitted, known.degrees, level)
     one = _marginal(known.degrees, level)
-    margin = _widest([np.diag(covariance) for covariance in covariances], one.z, one.t)
+    margin = widest([np.diag(covariance) for covariance in covariances], one.z, one.t)
     margin = np.where(fitted.compared > 1, margin, np.nan)
     z, t = (np.fmax.outer(quantile, quantile) for quantile in (quantiles.z, _in_t(quantiles, one)))
-    reach = _widest([_of_differences(covariance) for covariance in covariances], z, t)
+    reach = widest([of_differences(covariance) for covariance in covariances], z, t)
     reach = np.where(fitted.same > 0, reach, np.nan)
     return Confidence(fitted.rating - margin, fitted.rating + margin, reach, quantiles)
 
@@ -184,12 +184,14 @@ def _decided(fitted: Fit) -> Floats:
     return np.asarray(1 - np.minimum(ties, room) / (_DECIDED + room))[fitted.component]
 
 
-def _widest(variances: list[Floats], z: Floats | float, t: Floats) -> Floats:
+def widest(variances: list[Floats], z: Floats | float, t: Floats) -> Floats:
+    """Margins in points, of the model's variances, the sandwich's and those clustered by voter, of equal shapes."""
     model, sandwich, clustered = (np.sqrt(np.maximum(variance, 0)) for variance in variances)
     return np.asarray(POINTS_PER_LOGIT * np.maximum(z * np.maximum(model, sandwich), t * clustered))
 
 
-def _of_differences(covariance: Floats) -> Floats:
+def of_differences(covariance: Floats) -> Floats:
+    """(K, K) variances of all differences, by a covariance (K, K)."""
     variance = np.diag(covariance)
     return np.asarray(variance[:, None] + variance[None, :] - covariance - covariance.T)
 

@@ -24,7 +24,16 @@ from arena.ratings.bradley_terry import (
     slope,
     solved,
 )
-from arena.ratings.intervals import LEVEL, Clusters, Confidence, Quantiles, clusters, confidence
+from arena.ratings.intervals import (
+    LEVEL,
+    Clusters,
+    Confidence,
+    Quantiles,
+    clusters,
+    confidence,
+    of_differences,
+    widest,
+)
 from arena.ratings.tally import Floats, Integers, count, group
 
 STYLES = ("length", "headings", "lists", "bold")
@@ -170,7 +179,7 @@ def _information(votes: _Votes, plain: Fit, weights: Floats, variances: Floats) 
 
 
 def _covariances(votes: _Votes, fitted: Fit, weights: Floats, clustered: Clusters) -> list[Floats]:
-    """(K + J, K + J) each: covariances of strengths and effects: the model's, clustered by voter, and the sandwich."""
+    """(K + J, K + J) each: covariances of strengths and effects: the model's, the sandwich, and clustered by voter."""
     size = votes.size
     chance = expit(votes.predicted(weights))
     variances = chance * (1 - chance)
@@ -181,7 +190,7 @@ def _covariances(votes: _Votes, fitted: Fit, weights: Floats, clustered: Cluster
     by_voter = bread @ _meat(votes, residual) @ bread
     share = _decided(votes, variances, fitted.component)
     few = np.append(clustered.correction, np.full(len(votes.style), _correction(votes.voter)))
-    return [covariance * np.sqrt(np.outer(by, by)) for covariance, by in ((bread, share), (by_voter, few))] + [sandwich]
+    return [bread * np.sqrt(np.outer(share, share)), sandwich, by_voter * np.sqrt(np.outer(few, few))]
 
 
 def _correction(voter: Integers) -> float:
@@ -229,11 +238,11 @@ def _confidence(
     """As `intervals.confidence` makes it of its covariances."""
     size = len(fitted.component)
     one = _marginal(degrees, level)
-    margin = _widest([np.diag(covariance)[:size] for covariance in covariances], *one)
+    margin = widest([np.diag(covariance)[:size] for covariance in covariances], *one)
     # Quantiles of t, from those of z where there were no clusters yet when they were drawn.
     t = np.where(np.isnan(quantiles.t), quantiles.z * one[1] / one[0], quantiles.t)
     z, t = (np.fmax.outer(quantile, quantile) for quantile in (quantiles.z, t))
-    reach = _widest([_of_differences(covariance[:size, :size]) for covariance in covariances], z, t)
+    reach = widest([of_differences(covariance[:size, :size]) for covariance in covariances], z, t)
     margin, reach = np.where(fitted.compared > 1, margin, np.nan), np.where(fitted.same > 0, reach, np.nan)
     return Confidence(fitted.rating - margin, fitted.rating + margin, reach, quantiles)
 
@@ -243,7 +252,7 @@ def _effects(votes: _Votes, effects: Floats, covariances: list[Floats], level: f
     times = np.bincount(votes.voter).astype(np.float64)
     degrees = max(1.0, times.sum() ** 2 / (times**2).sum() - 1) if np.count_nonzero(times) > 1 else 0.0
     one = _marginal(np.full(len(effects), degrees), level)
-    margin = _widest([np.diag(covariance)[votes.size :] for covariance in covariances], *one)
+    margin = widest([np.diag(covariance)[votes.size :] for covariance in covariances], *one)
     points = POINTS_PER_LOGIT * effects
     return np.stack([points, points - margin, points + margin])
 
@@ -252,13 +261,3 @@ def _marginal(degrees: Floats, level: float) -> tuple[float, Floats]:
     """Quantiles of one error: normal, and t with these degrees of freedom (0: normal too)."""
     z = float(ndtri(0.5 + level / 2))
     return z, np.where(degrees > 0, stdtrit(np.maximum(degrees, 1), 0.5 + level / 2), z)
-
-
-def _widest(variances: list[Floats], z: Floats | float, t: Floats) -> Floats:
-    model, by_voter, sandwich = (np.sqrt(np.maximum(variance, 0)) for variance in variances)
-    return np.asarray(POINTS_PER_LOGIT * np.maximum(z * np.maximum(model, sandwich), t * by_voter))
-
-
-def _of_differences(covariance: Floats) -> Floats:
-    variance = np.diag(covariance)
-    return np.asarray(variance[:, None] + variance[None, :] - covariance - covariance.T)
