@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer.main
+import typer.testing
 from postgres import Cluster, cluster, programs
 
 
@@ -28,6 +31,14 @@ def shared_data() -> Path:
             pytest.fail(f"PADDOCK_SHARED names {folder}, which is no folder.")
         pytest.skip(f"No shared data at {folder}; set PADDOCK_SHARED to have these tests run.")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def verbs_are_read_once() -> Iterator[None]:
+    """Reading the signatures of all verbs takes a tenth of a second, which every one of 250 calls would pay."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture

@@ -148,6 +148,7 @@ PUBLIC = (
 )
 
 
+@pytest.mark.slow
 def test_nothing_public_changes_when_a_battle_begins(blind: tuple[Server, tuple[str, ...]]) -> None:
     """Or whoever looks at the counts of all models before and after would see which two met."""
     server, _ = blind
@@ -250,6 +251,7 @@ def _behind(tree: str, stub: Stub) -> dict[str, object]:
     return {key: value for key, value in entry.items() if key not in ("script", "weights")}
 
 
+@pytest.mark.slow
 def test_eight_faults_look_all_the_same(faulty: tuple[Server, tuple[str, ...]]) -> None:
     server, canaries = faulty
     visitor = Ear(server.url)

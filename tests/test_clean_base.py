@@ -6,6 +6,7 @@ import random
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from conversations import ids, said, sentence
 from tiny_words import CHATML, words
 
@@ -32,6 +33,7 @@ def test_parts_are_as_long_as_the_base_s_own_tokens_allow(tmp_path: Path) -> Non
         assert encoder.length([*part.messages, *following.messages[:2]]) > context
 
 
+@pytest.mark.slow
 def test_processes_make_the_tokenizer_for_themselves(tmp_path: Path) -> None:
     standard = Standard(context=500, folder=words(tmp_path), template=CHATML)
     with processes(1) as mapper:

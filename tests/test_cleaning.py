@@ -234,6 +234,7 @@ def test_the_order_in_which_they_come_changes_nothing(some: list[Conversation], 
     assert attempt(shuffled) == attempt(some)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(SOME)
 def test_nothing_held_out_is_nearly_something_to_train_on(some: list[Conversation]) -> None:
@@ -249,6 +250,7 @@ def test_nothing_held_out_is_nearly_something_to_train_on(some: list[Conversatio
         assert len(prompts) == 2 or prompts == {None}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(SOME)
 def test_nothing_vanishes_without_a_reason(some: list[Conversation]) -> None:

@@ -126,6 +126,7 @@ def test_who_has_no_votes_has_no_spread() -> None:
     assert nobody.rankings == 1
 
 
+@pytest.mark.slow
 def test_the_last_votes_of_an_order_spread_as_whole_orders_do(rng: np.random.Generator) -> None:
     # 40,000 votes of which 6,000 are folded: 2,000 games each of six contestants.
     a, b, points = simulated(rng, 40_000, np.linspace(1150, 850, 6))

@@ -135,6 +135,7 @@ def test_who_waits_for_a_contestant_and_votes_for_it_is_found_within_twenty_vote
     assert found <= 20
 
 
+@pytest.mark.slow
 def test_people_with_tastes_are_never_taken_for_biased_in_a_hundred_votes(poll: Poll) -> None:
     people = [poll.person(f"visitor-{number}") for number in range(30)]
     for person in people:

@@ -92,6 +92,7 @@ def test_the_interval_is_that_of_the_ratio_of_two_paired_means() -> None:
     assert change(some, others) == change(some, others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("conversations", [5, 8])
 def test_where_nothing_changed_an_interval_of_few_conversations_is_wrong_in_about_a_twentieth(
     conversations: int,

@@ -61,6 +61,7 @@ def told(
 # -- what a draw is --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_battles_all_pairs_are_equally_likely() -> None:
     draws = drawn({})
     counts = counted(draws)
@@ -69,6 +70,7 @@ def test_without_battles_all_pairs_are_equally_likely() -> None:
     assert all(draw.probability == pytest.approx(1 / 6) for draw in draws)
 
 
+@pytest.mark.slow
 def test_the_sides_are_tossed_by_a_fair_coin_for_every_pair() -> None:
     draws = drawn({("ant", "bee"): 7, ("dog", "cat"): 3})
     for pair, count in counted(draws).items():
@@ -76,6 +78,7 @@ def test_the_sides_are_tossed_by_a_fair_coin_for_every_pair() -> None:
         assert chisquare([first, count - first]).pvalue > SUSPICIOUS, pair
 
 
+@pytest.mark.slow
 def test_pairs_are_drawn_as_likely_as_the_draws_say() -> None:
     battles = {("ant", "bee"): 2, ("bee", "ant"): 1, ("cat", "dog"): 1, ("dog", "ant"): 9}
     draws = drawn(battles)
@@ -154,6 +157,7 @@ def test_only_differences_of_ratings_count_not_who_is_on_top() -> None:
 # -- waiting ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_pair_that_must_be_loaded_is_drawn_a_quarter_as_often_and_its_probability_says_so() -> None:
     pairs = {("ant", "bee"): Wait.NOT, ("ant", "cat"): Wait.FOR_LOADING, ("bee", "cat"): Wait.FOR_LOADING}
     draws = drawn({}, pairs=pairs)
@@ -252,6 +256,7 @@ def test_a_pair_is_never_likelier_for_a_battle_more_or_for_being_less_equal(data
 # -- what it is worth: tests/bench/bench_pairing.py has the figures ----------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0, 0.5, 1])
 def test_a_newcomer_is_known_after_half_of_the_votes_that_uniform_draws_need(place: float) -> None:
     found = newcomer(place, votes=2000, boards=40)
@@ -259,6 +264,7 @@ def test_a_newcomer_is_known_after_half_of_the_votes_that_uniform_draws_need(pla
     assert 1800 < found.theirs < 3000
 
 
+@pytest.mark.slow
 def test_from_scratch_no_more_votes_are_needed_than_with_uniform_draws() -> None:
     found = from_scratch(votes=300, points=240, boards=1000)
     assert found.ratio + 2 * found.error < 1

@@ -67,6 +67,7 @@ def test_every_rank_lies_in_its_interval(votes: list[Ballot], prior: float) -> N
     assert not found.upper[~listed].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("voters", [0, 40])
 def test_among_equals_95_of_100_tables_put_nobody_first(voters: int, rng: np.random.Generator) -> None:
     first, quantiles = 0, None

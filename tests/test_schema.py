@@ -359,6 +359,7 @@ def test_an_earlier_schema_with_ten_thousand_votes_keeps_every_fact_and_every_ra
     assert ratings(first, second, [verdicts[code] for code in columns.outcome]) == before
 
 
+@pytest.mark.slow
 def test_battles_keep_every_fact_through_the_judges_migration_and_back(url: str, file: Path) -> None:
     """It remakes the table of the battles, which turns, votes and judgments point to."""
 

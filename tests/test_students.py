@@ -176,6 +176,7 @@ def _enlist_ten(path: Path, name: str) -> None:
         enlist(path, student(f"{name}-{number}"))
 
 
+@pytest.mark.slow
 def test_processes_that_enlist_at_once_lose_nobody(tmp_path: Path) -> None:
     path, context = tmp_path / "students.toml", multiprocessing.get_context("spawn")
     running = [context.Process(target=_enlist_ten, args=(path, name)) for name in ("left", "right")]

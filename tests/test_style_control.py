@@ -75,6 +75,7 @@ def test_where_voters_reward_length_the_true_order_comes_back(rng: np.random.Gen
     assert ranks(fitted, sure).rank.tolist() == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.slow
 def test_intervals_of_ratings_and_effects_hold_as_often_as_they_say(rng: np.random.Generator) -> None:
     boards, truth = 120, START + POINTS_PER_LOGIT * TRUE
     held, effects_held, together = np.zeros(5), np.zeros(4), 0
