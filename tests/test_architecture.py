@@ -36,7 +36,7 @@ EVALUATION = (*CLI, "arena.ui.evaluation")
 # What distillation needs of models beside itself: their entries, their files, the seam, and what things cost.
 SEAM = Just(
     ("models.catalog", "models.chat", "models.checkpoint", "models.energy", "models.fetch", "models.nvml",
-     "models.origin", "models.prices", "models.spec", "models.adapter", "models.students")
+     "models.origin", "models.prices", "models.spec", "models.adapter", "models.students", "models.work")
 )  # fmt: skip
 RESULTS = Just(("arena.ratings", "arena.settings", "arena.prompts"))
 LOCAL = Only(("models.local",))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from models.chat import Done, Failed, Message, Sampling
-from models.distill.collect.asking import Asking, Manner, Spent, several
+from models.distill.collect.asking import Asking, Manner
 from models.distill.collect.seeds import Prompt
 from models.distill.conversation import Origin
 from models.distill.files import read_conversations
@@ -185,39 +185,3 @@ def test_the_same_prompt_is_asked_with_the_same_seed_and_another_with_another(tm
         asyncio.run(Asking(prompts("one", "two"), tmp_path / f"{number}.jsonl", ORIGIN, MANNER).run(teacher))
     assert one.seeds == other.seeds
     assert len(set(one.seeds.values())) == 2
-
-
-def test_what_is_under_way_ends_where_no_more_may_be_asked_for() -> None:
-    begun: list[int] = []
-    ended: list[int] = []
-
-    async def do(number: int) -> None:
-        begun.append(number)
-        if number == 4:
-            raise Spent("no more")
-        await asyncio.sleep(0.001 * number)
-        ended.append(number)
-
-    with pytest.raises(Spent, match="no more"):
-        asyncio.run(several(range(9), do, 3))
-    assert begun[:5] == [0, 1, 2, 3, 4]
-    assert ended == [number for number in begun if number != 4]
-
-
-def test_the_first_failure_cancels_what_is_under_way_and_begins_no_more() -> None:
-    begun: list[int] = []
-    cancelled: list[int] = []
-
-    async def do(number: int) -> None:
-        begun.append(number)
-        try:
-            await asyncio.sleep(30 if number else 0)
-        except asyncio.CancelledError:
-            cancelled.append(number)
-            raise
-        raise DistillProblem("no more")
-
-    with pytest.raises(DistillProblem, match="no more"):
-        asyncio.run(several(range(9), do, 3))
-    assert begun == [0, 1, 2]
-    assert sorted(cancelled) == [1, 2]

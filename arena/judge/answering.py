@@ -14,7 +14,6 @@ from pydantic import SecretStr
 
 from arena.judge.asked import Asked, ModelUnavailable, models_of
 from arena.judge.questions import Question
-from arena.judge.work import work_through
 from arena.prompts import visible_text
 from arena.settings import Settings
 from db import tables
@@ -23,6 +22,7 @@ from db.session import Database
 from models.chat import Done, Message, Sampling
 from models.pool import Load, load_worker
 from models.spec import ModelSpec
+from models.work import work_through
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from arena.judge.pace import Pace
 from arena.judge.problem import JudgeProblem
-from arena.judge.work import Pace
 from arena.settings import Settings
 from models.chat import ChatModel, Done, Failed, Message, Request, Sampling, Text, answer
 from models.endpoint import EndpointModel, EndpointUnavailable, Timeouts

@@ -17,13 +17,13 @@ from arena.judge.plan import Task
 from arena.judge.replies import Unreadable, read_reply
 from arena.judge.verdict import Verdict, by_contestant
 from arena.judge.wordings import schema_of
-from arena.judge.work import work_through
 from db.judging import record_judgment
 from db.session import Database
 from db.tables import Judgment
 from models.chat import Done, Message, Sampling
 from models.prices import Price
 from models.spec import ModelSpec
+from models.work import work_through
 
 RETRIED = 0.3  # a judge at temperature 0 would say again what could not be read, and be paid for it again
 

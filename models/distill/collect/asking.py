@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from models.chat import Done, Failed, Message, Sampling
 from models.distill.collect.seeds import Prompt
 from models.distill.conversation import Conversation, Origin, record
 from models.distill.files import Lines, read_rows
 from models.distill.problem import DistillProblem
-
-T = TypeVar("T")
+from models.work import work_through
 
 
 class Spent(DistillProblem):
@@ -110,7 +108,7 @@ class Asking:
                 self._take(kept, prompt, text.strip(), end)
                 told(self.summary.over / len(self.left))
 
-            await several(self.left, ask, teacher.parallel)
+            await work_through(self.left, ask, teacher.parallel, (Spent,))
         return self.summary
 
     def _take(self, kept: Lines, prompt: Prompt, text: str, end: Done | Failed) -> None:
@@ -167,29 +165,3 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 def seed_of(name: str) -> int:
     """The same whenever the same is asked for: 31 bits of a hash."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") >> 1
-
-
-async def several(tasks: Iterable[T], do: Callable[[T], Awaitable[None]], parallel: int) -> None:
-    """Do every task, at most `parallel` at once, in their order.
-
-    Raises what the first one to fail raises, and no further one is begun then; those under way are cancelled, but end
-    first where it is `Spent`.
-    """
-    waiting = iter(tasks)
-    spent: list[Spent] = []
-
-    async def work() -> None:
-        while not spent and (task := next(waiting, None)) is not None:
-            try:
-                await do(task)
-            except Spent as end:
-                spent.append(end)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(parallel):
-                group.create_task(work())
-    except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None
-    if spent:
-        raise spent[0]

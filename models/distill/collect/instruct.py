@@ -16,12 +16,13 @@ from random import Random
 from typing import Any, Final
 
 from models.chat import Failed, Message, Sampling, storable
-from models.distill.collect.asking import Teacher, rows_of, seed_of, several
+from models.distill.collect.asking import Spent, Teacher, rows_of, seed_of
 from models.distill.collect.novelty import Novelty, share_in
 from models.distill.collect.seeds import Prompt, prompt_of
 from models.distill.collect.tasks import LANGUAGES, SUBJECTS, Language, can_be_shown, fault, listed, wording
 from models.distill.files import Lines
 from models.distill.problem import DistillProblem
+from models.work import work_through
 
 KIND: Final = "self-instruct"
 # A list of eight tasks of one to three sentences; Alpaca's own rounds of 20 need a larger teacher.
@@ -121,7 +122,7 @@ class Inventing:
             rows[number] = await self._proposed(teacher, number)
 
         try:
-            await several(numbers, propose, len(numbers))
+            await work_through(numbers, propose, len(numbers), (Spent,))
         finally:  # what was paid for is kept, whatever ended the others
             for number in sorted(rows):
                 judged = self._judge(rows[number])

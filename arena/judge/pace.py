@@ -1,36 +1,13 @@
-"""Many tasks, a few at a time, and fewer where a server says that they are too many."""
+"""How fast a server may be asked: slower where it says that there are too many requests."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, TypeVar
-
-T = TypeVar("T")
+from typing import Final
 
 SLOWER: Final = 1.5
 FASTER: Final = 0.8
-
-
-async def work_through(tasks: Iterable[T], do: Callable[[T], Awaitable[None]], parallel: int) -> None:
-    """Do every task, at most `parallel` at once and in their order.
-
-    Raises what the first task to fail raises; no further one is begun then, and those under way are cancelled, as
-    they are when this itself is (Ctrl-C). Returns or raises only after all have ended.
-    """
-    waiting = iter(tasks)
-
-    async def work() -> None:
-        for task in waiting:
-            await do(task)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(parallel):
-                group.create_task(work())
-    except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None
 
 
 class Pace:
@@ -39,7 +16,7 @@ class Pace:
     At first as fast as anybody likes. A refusal makes all of them wait for as long as the server says, or else for
     the gap that from then on lies between two requests: `gap` seconds at first, half as many again after each
     refusal, `longest` at most, a fifth fewer after each answer, in the end none. How many answers are under way at
-    once is another matter, and `work_through`'s.
+    once is another matter, and `models.work`'s.
     """
 
     def __init__(self, gap: float, longest: float, patience: float) -> None:
