@@ -28,7 +28,7 @@ from db.voters import remember_voter
 log = logging.getLogger("paddock.signin")
 
 MOST_REMEMBERED = 10_000
-AGAIN = timedelta(hours=1)  # an account that was too young, or that nobody could tell us about
+AGAIN = timedelta(hours=1)  # it was too young, nobody could tell, or its voter has been forgotten meanwhile
 _HEADER = re.compile(r"[A-Za-z0-9-]+")
 
 
@@ -124,7 +124,7 @@ class SignIn:
             verified = None
             log.warning("Who signed in can't be judged: %s", type(error).__name__)  # the message may tell who it is
         finally:
-            self._note(account, _Known(bool(verified), datetime.max.replace(tzinfo=UTC) if verified else now + AGAIN))
+            self._note(account, _Known(bool(verified), now + AGAIN))
         return bool(verified)
 
     def _note(self, account: Account, known: _Known) -> None:

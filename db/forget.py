@@ -6,7 +6,7 @@ A turn without a prompt is a forgotten one: no visitor can send an empty prompt.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,11 +70,12 @@ def older_battles(session: Session, before: datetime, after: Place | None, limit
     return [(moment, battle_id) for moment, battle_id in rows]
 
 
-def forget_texts(session: Session, battles: Sequence[str]) -> int:
+def forget_texts(session: Session, battles: Sequence[str], lasting: Collection[str]) -> int:
     """Empty prompts and answers, and whatever else tells of them; how many of these battles had any.
 
     Those under way are left as they are, and so are the texts of battles on a question: no visitor wrote them. One that
-    waits for its vote can't be voted on any more. Nobody can be found by the network or the prompt of any of them.
+    waits for its vote can't be voted on any more. Nobody can be found by the network or the prompt of any of them. A
+    vote that is held for one of the reasons `lasting` stays held: what a review would find again is not there any more.
     """
     emptied = 0
     for part in parts(battles):
@@ -84,6 +85,12 @@ def forget_texts(session: Session, battles: Sequence[str]) -> int:
         # A judge may repeat what it was shown.
         _change(session, Judgment, Judgment.battle_id.in_(held), reply="", failure=None)
         _change(session, Battle, and_(Battle.id.in_(held), Battle.status.in_(("open", "stopped"))), status="void")
+        _change(
+            session,
+            Vote,
+            and_(Vote.battle_id.in_(ended), Vote.status == "held", Vote.reason.in_(lasting)),
+            settled=True,
+        )
         _change(session, Battle, Battle.id.in_(ended), network=None, prompt_key=None)
         emptied += len(held)
     if emptied:
@@ -94,10 +101,11 @@ def forget_texts(session: Session, battles: Sequence[str]) -> int:
 def forget_voter(session: Session, battles: Sequence[str], voter: str | None, instead: str) -> None:
     """Let these battles and their votes be those of `instead`; with `voter` also what is known of that voter.
 
+    Those under way stay who they are, to be found and forgotten when they have ended.
     Whether a vote counts stays as it is, and votes of one voter stay one voter's, which intervals rest on.
     """
     for part in parts(battles):
-        _change(session, Battle, Battle.id.in_(part), voter=instead)
+        _change(session, Battle, and_(Battle.id.in_(part), Battle.status != "generating"), voter=instead)
         _change(session, Vote, Vote.battle_id.in_(part), voter=instead)
     if voter is not None:
         _change(session, Voter, Voter.id == voter, id=instead)

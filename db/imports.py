@@ -157,4 +157,5 @@ def _vote_row(vote: ImportedVote, sequence: int) -> dict[str, Any]:
         "outcome": vote.outcome.value,
         "sequence": sequence,
         "created_at": vote.created_at,
+        "settled": True,  # when it was cast, from where and after what is known there alone
     }

@@ -58,7 +58,7 @@ class Uncounted:
 
 @dataclass(frozen=True)
 class UncountedVote:
-    """A vote that does not count; `settled`: an administrator has decided so."""
+    """A vote that does not count."""
 
     battle_id: str
     voter: str
@@ -66,7 +66,6 @@ class UncountedVote:
     name_b: str
     outcome: str
     reason: str | None
-    settled: bool
     sequence: int
     created_at: datetime
 
@@ -176,7 +175,6 @@ _UNCOUNTED = (
         _B.name,
         Vote.outcome,
         Vote.reason,
-        Vote.settled,
         Vote.sequence,
         Vote.created_at,
     )

@@ -153,12 +153,16 @@ def write_rulings(session: Session, rulings: Sequence[Ruling], stamped: Collecti
 
 
 def write_established(session: Session, moments: Mapping[str, datetime | None], now: datetime) -> None:
-    """From when on the votes of these voters count at once; None: they are held first."""
+    """From when on the votes of these voters count at once; None: they are held first.
+
+    Who was forgotten since the votes were read is not made known again.
+    """
     known = known_voters(session, moments.keys())
+    voted = _voters_among(session, moments.keys())
     for voter, moment in moments.items():
         if voter in known:
             known[voter].established_at = moment
-        elif moment is not None:
+        elif moment is not None and voter in voted:
             session.add(Voter(id=voter, verified=False, created_at=now, established_at=moment))
 
 
@@ -195,6 +199,11 @@ _FOUGHT = (
     .outerjoin(Turn, _LAST)
     .where(Battle.status.in_(("open", "stopped", "voted")))
 )  # fmt: skip
+
+
+def _voters_among(session: Session, names: Collection[str]) -> set[str]:
+    found = (select(Vote.voter).where(Vote.voter.in_(part)).distinct() for part in parts(sorted(names), _AT_ONCE))
+    return {voter for query in found for voter in session.scalars(query)}
 
 
 def _rule(session: Session, rulings: Sequence[Ruling], version: int) -> int:

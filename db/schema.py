@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from db.sqlite import make_file
 from db.url import is_sqlite, name_of, sqlite_path
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+_BEFORE = ".before-"
 
 
 def open_database(url: str) -> Database:
@@ -64,7 +66,7 @@ def migrate(connection: Connection, url: str) -> None:
         return
     if revision is not None and is_sqlite(url):
         path = sqlite_path(url)
-        copy_of(path, path.with_name(f"{path.name}.before-{head}"))
+        copy_of(path, path.with_name(f"{path.name}{_BEFORE}{head}"))
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
@@ -74,6 +76,14 @@ def migrate(connection: Connection, url: str) -> None:
         raise DatabaseProblem(
             f"The migration of {name_of(url)} would break references in {broken[0][0]}; nothing was changed."
         )
+
+
+def copies_before(url: str) -> list[Path]:
+    """The files that `migrate` kept beside the database, each from before a migration; none of PostgreSQL."""
+    if not is_sqlite(url):
+        return []
+    path = sqlite_path(url)
+    return sorted(path.parent.glob(f"{escape(path.name)}{_BEFORE}*"))
 
 
 def known_revision(connection: Connection, url: str) -> str | None:

@@ -193,7 +193,8 @@ class Vote(Labelled, Base):
 
     Only a `status` of "counted" enters ratings; `reason` says why it is another. `verified`: cast by a voter who was
     verified at that time. `rules` is the version of the rules that judged it last, null where none has; those leave
-    alone what an administrator has `settled`.
+    alone what is `settled`: an administrator decided, or it was cast and judged elsewhere, or what spoke against it is
+    forgotten.
     """
 
     __tablename__ = "vote"

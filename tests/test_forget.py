@@ -28,6 +28,7 @@ from db.journal import beside_votes, lines_after, read_journal, replay
 from db.judged_battles import battles_to_judge
 from db.outcome import Outcome
 from db.queries import Side, finish_turn, own_battle, turns_of
+from db.review import write_established
 from db.session import Database, writer_lock
 from db.tables import Battle, Turn, Vote, Voter
 from db.url import is_sqlite, sqlite_path
@@ -125,7 +126,7 @@ def test_what_changes_leaves_nothing_in_unused_parts_even_while_the_arena_runs(t
         connection.commit()
     assert SECRET.encode() in Path(careless).read_bytes(), "the control: they would lie about"
     with closing(Database(database.url)) as again:
-        again.write(partial(forget_texts, battles=["1" * 32]))
+        again.write(partial(forget_texts, battles=["1" * 32], lasting=()))
     assert SECRET.encode() not in _bytes(file)
 
 
@@ -191,6 +192,37 @@ def test_what_is_being_answered_is_left_and_said(database: Database) -> None:
     with database.read() as session:
         assert session.get_one(Turn, ("5" * 32, 0, 0)).prompt == "Why?"
         assert older_battles(session, NOW + timedelta(days=1), None, 10) == [(NOW, "2" * 32)]
+
+
+def test_who_is_forgotten_while_answers_come_can_be_forgotten_again_when_they_have_come(database: Database) -> None:
+    database.write(partial(begin, battle_id="5" * 32, voter=ANN))
+    forget(database, ANN, KEY, votes=True)
+    database.write(lambda session: finish_turn(session, ("5" * 32, 0, 0), REPLY, REPLY, NOW))
+    assert look(database, ANN, KEY).turns == 1
+    forget(database, ANN, KEY, votes=True)
+    assert prompts(database, "5" * 32) == [""]
+    with database.read() as session, pytest.raises(NobodyFound):
+        find(session, ANN, KEY)
+
+
+def test_what_a_review_has_read_of_somebody_brings_nobody_back(database: Database) -> None:
+    forget(database, ANN, KEY, votes=True)
+    database.write(partial(write_established, moments={ANN: NOW, BEN: NOW}, now=NOW))
+    with database.read() as session:
+        assert [voter.id for voter in session.query(Voter)] == [BEN]
+
+
+def test_copies_of_before_a_migration_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(database_with(tmp_path, ANT, BEE)) as database:
+        database.write(partial(voted, battle_id="1" * 32, voter=ANN))
+        file, url = sqlite_path(database.url), database.url
+    monkeypatch.setenv("ARENA_DATABASE_URL", url)
+    told = CliRunner().invoke(app, ["forget", ANN, "--yes"])
+    assert "migrations kept" not in told.output
+    copy = shutil.copy(file, f"{file}.before-0099")
+    told = CliRunner().invoke(app, ["forget", ANN, "--yes"])
+    assert told.exit_code == 0, told.output
+    assert copy in told.output.replace("\n", "")
 
 
 def test_the_command_says_what_it_would_do_and_does_it_only_when_told(

@@ -19,6 +19,8 @@ from arena.exchange.exports import battle_rows
 from arena.exchange.fields import BATTLE, CONVERSATION, STANDING, VOTE
 from arena.exchange.files import write_rows
 from arena.exchange.imports import MOST_MODELS, Columns
+from arena.integrity.review import Review
+from arena.integrity.reviewer import Reviewer
 from db.outcome import Outcome
 from db.queries import contestants
 from db.session import Database
@@ -351,6 +353,19 @@ def test_whether_votes_count_and_who_is_verified_comes_back_as_it_was(
         assert Ledger(other).follow().size == 2
         write_rows(again, fields, records(other, texts=texts))
     assert again.read_bytes() == path.read_bytes()
+
+
+def test_a_guarded_arena_judges_no_vote_of_our_own_export(board: Database, tmp_path: Path) -> None:
+    """When the answers ended, and from where the vote came, is not in the file."""
+    for number in range(1, 7):
+        cast(board, number)
+    path = tmp_path / "v.jsonl"
+    write_rows(path, (*VOTE, CONVERSATION), records(board, texts=True))
+    with arena_in(tmp_path / "other") as other:
+        take_in(other, path)
+        assert Review(other).everybody().changed == 0
+        assert Reviewer(other).look().changed == 0
+        assert told(other, "status", "reason") == [("counted", None)] * 6
 
 
 def test_our_files_of_before_say_nothing_of_it_and_all_their_votes_count(board: Database, tmp_path: Path) -> None:

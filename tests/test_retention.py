@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +26,7 @@ from db.forget import older_battles
 from db.queries import turns_of
 from db.session import Database, DatabaseProblem
 from db.tables import Battle
+from db.url import sqlite_path
 
 pytestmark = pytest.mark.integrity
 
@@ -75,6 +79,19 @@ def test_what_others_voted_elsewhere_and_what_is_being_answered_stays(database: 
     database.write(partial(begin, battle_id="f" * 32, now=NOW - timedelta(days=900)))
     assert kept(database).empty_old() == 0
     assert has_texts(database, imported)
+
+
+def test_copies_of_before_a_migration_go_after_a_week_and_nothing_else_goes(tmp_path: Path) -> None:
+    with closing(database_with(tmp_path, ANT, BEE)) as database:
+        file = sqlite_path(database.url)
+        names = {"before-0006": 8, "before-0007": 6, "aside-1": 99}
+        for ending, days in names.items():
+            copy = Path(shutil.copy(file, f"{file}.{ending}"))
+            os.utime(copy, times=((NOW - timedelta(days=days)).timestamp(),) * 2)
+        assert kept(database).delete_old_copies() == [f"{file.name}.before-0006"]
+        assert {name for name in names if Path(f"{file}.{name}").exists()} == {"before-0007", "aside-1"}
+        assert Retention(database, 5, now=lambda: NOW).delete_old_copies() == [f"{file.name}.before-0007"]
+        assert file.exists()
 
 
 def test_the_thread_empties_at_once_and_again_after_a_failure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from datetime import timedelta
 
@@ -15,10 +16,11 @@ from support import wait_for
 
 from arena.boards.leaderboard import Leaderboard
 from arena.integrity.review import Review
-from arena.integrity.reviewer import RECALL_SECONDS, Reviewer
-from arena.integrity.rules import RULES_VERSION
+from arena.integrity.reviewer import RECALL_SECONDS, Reviewer, warn_of_held
+from arena.integrity.rules import LASTING, RULES_VERSION
+from db.forget import forget_texts
 from db.session import Database
-from db.tables import Question, Vote, Voter
+from db.tables import Battle, Question, Vote, Voter
 from db.voters import exclude_voter
 from db.votes import rules_version
 
@@ -186,6 +188,37 @@ def test_what_was_imported_settled_cleared_or_excluded_is_left_alone(poll: Poll)
     assert rules_version_of(poll.database) == version
 
 
+def test_what_is_forgotten_lets_no_rigged_vote_count_and_keeps_no_honest_one_from_it(poll: Poll) -> None:
+    honest(poll, 60, 500)
+    for name in ("one", "two", "three"):
+        rigger = poll.person(name, target=3, network="n")
+        for _ in range(5):
+            poll.vote(rigger)
+    lone = poll.person("lone", target=3)
+    for _ in range(9):
+        poll.vote(lone)
+    poll.store()
+    votes_of(poll, "parrot", 6, prompt_key="hello again")
+    votes_of(poll, "newcomer", 1)
+    review_of(poll).everybody()
+    before = Counter(states(poll.database))
+    assert {"biased", "network_biased", "prompt_repeated", "new"} <= {reason for _, reason in before}
+    with poll.database.read() as session:
+        battles = [battle.id for battle in session.query(Battle)]
+    poll.database.write(lambda session: forget_texts(session, battles, LASTING))
+    review_of(poll, timedelta(days=31)).everybody()
+    after = Counter(states(poll.database))
+    for reason in LASTING:
+        assert after["held", reason] == before["held", reason], reason
+    assert after["held", "new"] == 0
+
+
+@pytest.mark.parametrize("seconds", [-3600, -1])
+def test_a_clock_that_was_set_back_makes_nobody_too_fast(poll: Poll, seconds: int) -> None:
+    votes_of(poll, "ann", 6, seconds=seconds)
+    assert review_of(poll).everybody().votes == {"counted": 6}
+
+
 def test_a_decision_that_was_made_while_the_votes_were_judged_is_not_overruled(
     poll: Poll, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,8 +295,9 @@ def test_the_first_look_takes_up_what_nobody_has_judged_and_the_next_what_is_new
     assert reviewer.look().votes == {}
     votes_of(poll, "after", 3, seconds=1)
     assert reviewer.look().votes == {"too_fast": 3}
-    # Another process, or the next start, has nothing left to do.
-    assert reviewer_of(poll, Clock()).look().votes == {}
+    # The next start looks at what is held, however short the arena ran before, and finds it as it is.
+    again = reviewer_of(poll, Clock()).look()
+    assert (again.votes, again.changed) == ({"too_fast": 5}, 0)
 
 
 def test_what_is_held_is_looked_at_again_when_time_has_passed(poll: Poll) -> None:
@@ -277,6 +311,23 @@ def test_what_is_held_is_looked_at_again_when_time_has_passed(poll: Poll) -> Non
     clock.now += RECALL_SECONDS
     assert reviewer.look().votes == {"counted": 1}
     assert states(poll.database) == [("counted", None)]
+
+
+def test_an_arena_that_never_runs_for_an_hour_looks_at_what_is_held_when_it_starts(poll: Poll) -> None:
+    votes_of(poll, "ann", 1)
+    assert reviewer_of(poll, Clock()).look().votes == {"new": 1}
+    reviewer_of(poll, Clock(), after=timedelta(hours=25)).look()
+    assert states(poll.database) == [("counted", None)]
+
+
+def test_what_is_held_where_nobody_reviews_is_said_in_the_log(poll: Poll, caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_held(poll.database)
+    assert caplog.text == ""
+    votes_of(poll, "ann", 2, status="held", reason="new")
+    votes_of(poll, "bob", 2, status="held", reason="new", settled=True)
+    warn_of_held(poll.database)
+    assert "Votes of 1 voters are held" in caplog.text
+    assert "python -m arena integrity review" in caplog.text
 
 
 def test_a_review_that_fails_changes_no_vote_says_so_and_goes_on_afterwards(

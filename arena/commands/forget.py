@@ -25,6 +25,7 @@ def forget(
         from arena.privacy.forgetting import NobodyFound, look
         from arena.privacy.forgetting import forget as forget_now
         from arena.settings import load_settings
+        from db.schema import copies_before
 
         try:
             with reading(load_settings().database) as database:
@@ -38,8 +39,13 @@ def forget(
             stop(str(error))
         say(f"The texts of {emptied} battles are emptied{', and their votes are nobody known' * votes}.")
         say("Backups, exports and data sets made before still hold them: docs/privacy.md says what to do.")
+        if copies := ", ".join(str(copy) for copy in copies_before(load_settings().database)):
+            say(f"So do the copies that migrations kept; delete them: {copies}")
         if written.under_way:
-            say(f"{written.under_way} battles are still being answered and were left; do it again in a few minutes.")
+            say(
+                f"{written.under_way} battles are still being answered and were left; do it again in a few minutes, "
+                "or, where the arena was stopped, after its next start, which ends them."
+            )
 
 
 def _sentence(written: Written, *, votes: bool) -> str:

@@ -132,7 +132,7 @@ def _cast(row: Fought, crowded: bool) -> Cast:
         battle_id=row.battle_id,
         pair=frozenset((row.a, row.b)),
         network=row.network,
-        seconds=(row.cast_at - row.finished_at).total_seconds() if row.cast_at and row.finished_at else None,
+        seconds=_seconds(row),
         shown=max(lengths, default=None),
         prompt=None if row.question_id else row.prompt_key,
         crowded=crowded,
@@ -141,6 +141,13 @@ def _cast(row: Fought, crowded: bool) -> Cast:
         status=row.status or "counted",
         reason=row.reason,
     )
+
+
+def _seconds(row: Fought) -> float | None:
+    """From the answers' end to the vote; None where that is not known, as when the clock was set back between."""
+    if row.cast_at is None or row.finished_at is None or row.cast_at < row.finished_at:
+        return None
+    return (row.cast_at - row.finished_at).total_seconds()
 
 
 def _won(ground: Ground, rows: Iterable[Fought]) -> Floats:

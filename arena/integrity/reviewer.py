@@ -38,6 +38,18 @@ class ReviewStatus:
     biased: int
 
 
+def warn_of_held(database: Database) -> None:
+    """Say in the log of an arena that reviews no votes that some are still held. Raises `DatabaseProblem`."""
+    with database.read() as session:
+        waiting = len(rows.voters_held(session, REASONS))
+    if waiting:
+        log.warning(
+            "Votes of %d voters are held, and this arena is not guarded, so that nobody looks at them again: "
+            "`python -m arena integrity review` does while it is stopped; ARENA_GUARD=on does from its next start on.",
+            waiting,
+        )
+
+
 class Reviewer:
     """A thread from `begin` to `close`. Whatever fails leaves votes as they are, is shown, and is tried again."""
 
@@ -52,8 +64,8 @@ class Reviewer:
         self._review = review or Review(database)
         self._seconds = seconds
         self._clock = clock
-        self._watermark: int | None = None  # None: which votes wait is asked of the votes
-        self._recalled = clock()
+        self._watermark = 0
+        self._recalled: float | None = None  # whatever waits is looked at first
         self._biased: set[str] = set()
         self._at: datetime | None = None
         self._looked_at = clock()
@@ -74,14 +86,11 @@ class Reviewer:
     def look(self) -> Findings:
         """Review what is new. Raises `DatabaseProblem`; the next look begins where this one did."""
         with self._database.read() as session:
-            if self._watermark is None:
-                newest = newest_vote(session)
-                voters, networks = rows.voters_unjudged(session, RULES_VERSION), None
+            if recalled := self._recalled is None or self._clock() - self._recalled >= RECALL_SECONDS:
+                newest, networks = newest_vote(session), None
+                voters = rows.voters_held(session, REASONS) | rows.voters_unjudged(session, RULES_VERSION)
             else:
                 voters, networks, newest = rows.voters_after(session, self._watermark)
-            if recalled := self._clock() - self._recalled >= RECALL_SECONDS:
-                voters |= rows.voters_held(session, REASONS) | rows.voters_unjudged(session, RULES_VERSION)
-                networks = None
         findings = self._review.judge(voters, networks) if voters else Findings()
         self._watermark = newest
         if recalled:

@@ -16,6 +16,8 @@ TOO_FAST = "too_fast"
 PROMPT_REPEATED = "prompt_repeated"
 PAIR_SHARE = "pair_share"
 SHARE = "share"
+# They rest on networks, prompts and battles left unvoted, which nobody can read once these are forgotten.
+LASTING = (BIASED, NETWORK_BIASED, PROMPT_REPEATED)
 REASONS = (BIASED, NETWORK_BIASED, TOO_FAST, PROMPT_REPEATED, PAIR_SHARE, SHARE, NEW)
 
 

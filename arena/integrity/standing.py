@@ -18,7 +18,7 @@ class Cast:
     `seconds` is how long after the answers' end it was cast, `shown` how many characters the longer answer has; None
     where that is not known. `prompt` is the key of its prompt, None where none is or prompts may be repeated (stored
     questions); `crowded`: enough battles on that prompt count on that day. A vote that is not `open` stays what it is:
-    an administrator settled it, or something other than these rules excluded it.
+    it is settled, or something other than these rules excluded it.
     """
 
     battle_id: str

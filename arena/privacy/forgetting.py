@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 
 from arena.exchange.exports import pseudonym
+from arena.integrity.rules import LASTING
 from arena.labelling import label_missing
 from arena.voters import ID_CHARS
 from db.forget import Written, battles_of, erase_traces, forget_texts, forget_voter, voters, written_in
@@ -65,7 +66,7 @@ def forget(database: Database, name: str, pseudonym_key: bytes, *, votes: bool) 
     label_missing(database)
     # In parts, so that on a shared database others get their turn.
     emptied = sum(
-        database.write(lambda session, part=part: forget_texts(session, part))  # type: ignore[misc]
+        database.write(lambda session, part=part: forget_texts(session, part, LASTING))  # type: ignore[misc]
         for part in parts(found.battles)
     )
     if votes:

@@ -23,7 +23,7 @@ from arena.enrolment import enrol_all
 from arena.exchange.downloads import Downloads
 from arena.integrity.prompt_keys import prompt_keys
 from arena.integrity.review import Review
-from arena.integrity.reviewer import Reviewer
+from arena.integrity.reviewer import Reviewer, warn_of_held
 from arena.keeping.keeper import Keeper
 from arena.keeping.restore import restore_if_empty
 from arena.labelling import label_missing
@@ -155,6 +155,8 @@ def open_services(settings: Settings) -> Iterator[Services]:
         reviewer = stack.enter_context(closing(_reviewer(database))) if settings.guarded else None
         if reviewer is not None:
             reviewer.begin()
+        else:
+            warn_of_held(database)
         # The last to begin is the first to end: votes are flushed before engines take their time.
         stack.enter_context(keeper)
         yield Services(
