@@ -22,6 +22,8 @@ from models.local.transformers import TransformersEngine
 from models.origin import Adapter
 from models.spec import ModelSpec
 
+pytestmark = pytest.mark.slow
+
 peft = pytest.importorskip("peft", reason="peft isn't installed (make test TORCH=yes)")
 
 TOKENS = [5, 17, 33, 60, 8, 90]
@@ -215,7 +217,6 @@ def test_an_adapter_that_has_changed_is_refused_before_anything_is_loaded(tmp_pa
         ours(of, base)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("quantization", ["none", "nf4"])
 def test_our_engine_s_greedy_text_with_real_weights_is_that_of_plain_peft(quantization: str, tmp_path: Path) -> None:
     """Plain peft: the base by transformers, quantized alike, the adapter by `PeftModel`, the words by the tokenizer."""

@@ -5,6 +5,7 @@ from contextlib import closing
 from functools import partial
 from itertools import count
 
+import pytest
 from arenas import (
     ANT,
     BEE,
@@ -31,6 +32,8 @@ from sqlalchemy.orm import Session
 from db import queries
 from db.outcome import Outcome, Refused
 from db.session import Database
+
+pytestmark = pytest.mark.slow
 
 
 class AnyOrder(RuleBasedStateMachine):

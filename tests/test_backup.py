@@ -19,6 +19,8 @@ from db.schema import open_database
 from db.session import Database, DatabaseProblem, Session, writer_lock
 from db.tables import Battle, Vote
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def url(database_url: str) -> str:
@@ -57,7 +59,6 @@ def test_a_backup_holds_everything_and_nobody_else_may_read_it(url: str, file: P
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.slow
 @pytest.mark.integrity
 def test_a_backup_beside_a_running_arena_is_of_one_moment(url: str, file: Path) -> None:
     ended = threading.Event()

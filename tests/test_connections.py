@@ -25,7 +25,7 @@ from arena.connections import (
     room_for_connections,
 )
 
-pytestmark = pytest.mark.integrity
+pytestmark = [pytest.mark.integrity, pytest.mark.slow]
 
 SHORT = Patience(head=0.4, body=0.6, taking=0.8)
 LONG = 5.0  # after which a connection that is still open stays so

@@ -22,6 +22,8 @@ from db.session import Database, DatabaseProblem, Session, writer_lock
 from db.tables import Counter
 from db.votes import votes_after
 
+pytestmark = pytest.mark.slow
+
 STATES = ("generating", "open", "stopped", "void", "voted", "asked on", "regenerating", "second turn stopped")
 
 
@@ -86,7 +88,6 @@ def refusal(source: str, target: str) -> str:
     return sentence
 
 
-@pytest.mark.slow
 def test_everything_arrives_and_comes_back_the_same(source: str, target: str, tmp_path: Path) -> None:
     counts, told = copied(source, target)
     before = everything(source)

@@ -18,6 +18,8 @@ from arena.cli import app
 from models.distill.held_out import Loss
 from models.distill.run import Start, write_held_out
 
+pytestmark = pytest.mark.slow
+
 LOSSES = [Loss(f"c{number}", 10, 20.0 + number) for number in range(12)]
 
 
@@ -94,7 +96,6 @@ def test_what_is_judged_already_is_not_asked_again(place: Place) -> None:
     assert len(place.stub.requests()) == before
 
 
-@pytest.mark.slow
 def test_answers_that_were_cut_at_another_length_are_not_compared_with(place: Place) -> None:
     for options, new, known in (
         (("--max-tokens", "96"), 6, 0),

@@ -12,6 +12,8 @@ from verdicts import judgment
 
 from arena.cli import app
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("owl-1", "ant", "bee")
 
 
@@ -49,7 +51,6 @@ def test_files_imported_are_the_announcements_table_as_json(run: Run, shared_dat
     assert pair["ratio"] == pytest.approx(0.9206, abs=5e-5)
 
 
-@pytest.mark.slow
 def test_reparsing_names_the_two_contradictions(run: Run, shared_data: Path) -> None:
     done = run("import-reviews", str(shared_data / "vicuna-eval"), "--reparse")
     assert done.stderr.count("question 70: stored are 10 and 2, the text gives 10 and 4") == 2

@@ -21,6 +21,8 @@ from db.schema import MIGRATIONS, is_current
 from db.session import Database, writer_lock
 from db.votes import record_vote
 
+pytestmark = pytest.mark.slow
+
 BATTLE, ANN = "1" * 32, "a" * 32
 READING = [
     "integrity review --dry-run", f"integrity show {ANN}", "integrity show nobody", f"forget {BATTLE}",

@@ -33,6 +33,8 @@ from models.distill.weights import student_digest
 from models.spec import ModelSpec
 from models.students import base_of, read_students
 
+pytestmark = pytest.mark.slow
+
 DIGEST = "c" * 64
 WISH = Wish("pony", "Pony 1B")
 SAMPLING = {"temperature": 0.5, "max_tokens": 200, "stop": ["\nQuestion"]}

@@ -17,6 +17,8 @@ from db.judging import JudgedRow, answers_of, judged
 from db.schema import open_database
 from db.session import Database
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -80,7 +82,6 @@ def test_a_second_import_adds_nothing(database: Database, shared_data: Path) -> 
     assert rows_of(database) == before
 
 
-@pytest.mark.slow
 def test_reparsing_takes_the_scores_of_the_texts_and_importing_again_those_stored(
     database: Database, shared_data: Path
 ) -> None:
