@@ -10,18 +10,19 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from arena.admission import COOKIE, HOURS, Admission, TooManyTries, WrongToken
+from arena.peers import address_of
 from arena.ui.texts import language_of, say
 from arena.web import is_secure
 
 
-def admin_routes(admission: Admission) -> list[Route]:
+def admin_routes(admission: Admission, *, on_space: bool) -> list[Route]:
     """None where nobody can be let in by a token."""
 
     async def enter(request: Request) -> Response:
         language = language_of(request.headers.get("accept-language", ""))
         token = (await request.body()).decode("utf-8", "replace").strip()
         try:
-            cookie = admission.open(token, request.client.host if request.client else "")
+            cookie = admission.open(token, address_of(request.scope, on_space))
         except WrongToken:
             return PlainTextResponse(say(language, "admin_wrong"), 403)
         except TooManyTries:

@@ -94,7 +94,7 @@ class Battles:
                 return await self._begin(origin, turn, held)
             return await self._continue(battle_id, voter, turn, held)
 
-        return self._in_turn(store, voter, None if battle_id else address)
+        return self._in_turn(store, voter, address, begins=battle_id is None)
 
     def show_question(self, voter: str, language: str, address: str = "") -> AsyncGenerator[View | Waiting, None]:
         """Begin a battle of two stored answers to a question that is drawn, and stream them; see `StoredAnswers`.
@@ -106,9 +106,9 @@ class Battles:
             # No model answers, so none has to be there.
             return await self._show(origin, language), lambda: True
 
-        return self._in_turn(store, voter, address)
+        return self._in_turn(store, voter, address, begins=True)
 
-    def regenerate(self, battle_id: str, voter: str) -> AsyncGenerator[View | Waiting, None]:
+    def regenerate(self, battle_id: str, voter: str, address: str = "") -> AsyncGenerator[View | Waiting, None]:
         """Answer the last prompt once more, on both sides; stored answers that were stopped are shown once more.
 
         The stream raises `Busy`, `AlreadyInside`, `NotEnoughModels` or `Refused` before anything is stored.
@@ -124,7 +124,7 @@ class Battles:
 
             return await self._stored(work), there
 
-        return self._in_turn(store, voter)
+        return self._in_turn(store, voter, address, begins=False)
 
     async def stop(self, battle_id: str, voter: str) -> View:
         """End what is being generated, on both sides. Raises `Refused` for another's battle.
@@ -182,13 +182,13 @@ class Battles:
             return shown.undecided(session, voter, self._now() - self._limits.vote_window)
 
     async def _in_turn(
-        self, store: _Store, voter: str, address: str | None = None
+        self, store: _Store, voter: str, address: str, *, begins: bool
     ) -> AsyncGenerator[View | Waiting, None]:
         """Wait in line, store the turn, stream it; however it ends, its place and its models are given back.
 
-        With an `address` a battle begins from there, if it may.
+        A battle that `begins` has to be one that may from this address; all stand in line as its network's.
         """
-        origin = Origin(voter) if address is None else await self._entrance.admit(voter, address, self._now())
+        origin = await self._entrance.admit(voter, address, self._now(), begins=begins)
         with self.gate.stand_in_line(voter, origin.network) as ahead:
             ticks = 0
             while others := ahead():

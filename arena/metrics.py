@@ -116,8 +116,8 @@ class MeasuredBattles(Battles):
     def show_question(self, voter: str, language: str, address: str = "") -> AsyncGenerator[View | Waiting, None]:
         return measured(super().show_question(voter, language, address), self._metrics)
 
-    def regenerate(self, battle_id: str, voter: str) -> AsyncGenerator[View | Waiting, None]:
-        return measured(super().regenerate(battle_id, voter), self._metrics)
+    def regenerate(self, battle_id: str, voter: str, address: str = "") -> AsyncGenerator[View | Waiting, None]:
+        return measured(super().regenerate(battle_id, voter, address), self._metrics)
 
 
 async def measured(

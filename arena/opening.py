@@ -20,7 +20,7 @@ from db.tables import Battle, Turn
 
 @dataclass(frozen=True)
 class Origin:
-    """Who begins a battle, and the names of the network where from, today's first; none where nobody asks."""
+    """Who asks for answers, and the names of the network where from, today's first; none where nobody asks."""
 
     voter: str
     networks: Sequence[str] = ()
@@ -38,12 +38,16 @@ class Entrance:
         self._networks = networks
         self._quotas = quotas
 
-    async def admit(self, voter: str, address: str, now: datetime) -> Origin:
-        """Who wants to begin a battle; raises `Refused` before they wait in line, and `DatabaseProblem`."""
+    async def admit(self, voter: str, address: str, now: datetime, *, begins: bool) -> Origin:
+        """Who asks, and from where; raises `DatabaseProblem`.
+
+        Where a battle `begins` that may not, raises `Refused` before they wait in line.
+        """
         if self._quotas is None:
             return Origin(voter)
         origin = Origin(voter, await asyncio.to_thread(self._networks.lately, address))
-        await asyncio.to_thread(self._look, origin, now)
+        if begins:
+            await asyncio.to_thread(self._look, origin, now)
         return origin
 
     def check(self, session: Session, origin: Origin, now: datetime) -> None:

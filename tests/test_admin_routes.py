@@ -24,11 +24,12 @@ Open = Callable[..., TestClient]
 def site(tmp_path: Path) -> Iterator[Open]:
     with closing(database_with(tmp_path)) as database:
 
-        def made(**given: object) -> TestClient:
+        def made(*, on_space: bool = False, **given: object) -> TestClient:
             settings = Settings(_env_file=None, **given)  # type: ignore[call-arg,arg-type]
             sign_in = SignIn(database, Voters(b"secret"), settings, lambda _: None)
             sign_in.close()
-            return TestClient(Starlette(routes=admin_routes(Admission(settings, b"secret", sign_in))))
+            routed = Starlette(routes=admin_routes(Admission(settings, b"secret", sign_in), on_space=on_space))
+            return TestClient(routed, client=("10.20.30.41", 4711))
 
         yield made
 
@@ -71,6 +72,16 @@ def test_who_tries_on_is_told_to_wait(site: Open) -> None:
     answer = page.post("/admin/open", content=TOKEN)
     assert answer.status_code == 429
     assert "wait a minute" in answer.text
+
+
+@pytest.mark.parametrize(("on_space", "status"), [(True, 200), (False, 429)])
+def test_a_stranger_on_a_space_shuts_out_nobody_else(site: Open, on_space: bool, status: int) -> None:
+    """There all requests come from proxies, which say who came; elsewhere a stranger could say anything."""
+    page = site(admin_token=TOKEN, on_space=on_space)
+    for _ in range(6):
+        page.post("/admin/open", content="wrong", headers={"X-Forwarded-For": "203.0.113.9"})
+    answer = page.post("/admin/open", content=TOKEN, headers={"X-Forwarded-For": "198.51.100.7"})
+    assert answer.status_code == status
 
 
 def test_to_leave_takes_the_cookie_away(site: Open) -> None:

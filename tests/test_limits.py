@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AsyncExitStack, aclosing, closing
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import cycle
@@ -16,6 +16,7 @@ import pytest
 from arenas import ANT, BEE, NOW, WINDOW, Arena, again, arena_of, count, database_with, finish, ready_battle, vote_of
 from sqlalchemy.orm import Session
 
+from arena.gate import Busy
 from arena.integrity.prompt_keys import prompt_key
 from arena.view import View
 from db.limits import Quotas
@@ -290,9 +291,33 @@ def test_asking_on_and_regenerating_begin_no_battle(arena: Arena) -> None:
 
     async def go_on() -> list[Any]:
         asked = [view async for view in arena.battles.ask(battle, "ann", "And then?", HERE)]
-        return [*asked, *[view async for view in arena.battles.regenerate(battle, "ann")]]
+        return [*asked, *[view async for view in arena.battles.regenerate(battle, "ann", HERE)]]
 
     assert all(isinstance(view, View) for view in asyncio.run(go_on()))
+
+
+def test_whoever_asks_on_or_regenerates_stands_in_line_as_its_network_too(tmp_path: Path) -> None:
+    arena = arena_of(tmp_path, ANT, BEE, quotas=QUOTAS, max_battles=2, max_waiting=2)
+
+    async def let_in(views: AsyncGenerator[object, None], held: AsyncExitStack) -> bool:
+        await held.enter_async_context(aclosing(views))
+        try:
+            await anext(views)
+        except Busy:
+            return False
+        return True
+
+    async def crowd() -> list[bool]:
+        voters = [f"voter {number}" for number in range(3)]
+        ids = [(await arena.ask(voter=voter))[-1].battle_id for voter in voters]
+        async with AsyncExitStack() as held:
+            here = [arena.battles.regenerate(ids[0], voters[0], HERE), arena.battles.ask(ids[1], voters[1], "?", HERE)]
+            more = [arena.battles.regenerate(ids[2], voters[2], NEXT_DOOR), arena.battles.ask(None, "x", "?", HERE)]
+            away = [arena.battles.ask(None, "somebody else", "Why?", ELSEWHERE)]
+            return [await let_in(views, held) for views in (*here, *more, *away)]
+
+    with closing(arena.database):
+        assert asyncio.run(crowd()) == [True, True, False, False, True]
 
 
 def test_battles_begun_at_once_are_counted_exactly(arena: Arena) -> None:

@@ -85,7 +85,7 @@ class Handlers:
     async def regenerate(self, battle_id: str | None, request: gr.Request) -> AsyncIterator[Updates]:
         visitor = self._visitor(request)
         try:
-            asked = self._battles.regenerate(*_admitted(battle_id, visitor))
+            asked = self._battles.regenerate(*_admitted(battle_id, visitor), visitor.address)
             async with aclosing(self._begin(asked, visitor)) as page:
                 async for updates in page:
                     yield updates

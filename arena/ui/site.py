@@ -116,7 +116,7 @@ def _launch_options(services: Services, i18n: gr.I18n, desk: Desk, evaluations: 
             "routes": [
                 *evaluation_routes(evaluations, desk),
                 *routes(services.downloads, plots, desk, Checkup(partial(health, services))),
-                *admin_routes(services.admission),
+                *admin_routes(services.admission, on_space=settings.on_space),
                 *([metrics_route(services.metrics, services, peers)] if services.metrics else []),
             ],
             "docs_url": None,
