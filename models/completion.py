@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -24,18 +24,52 @@ _SPARE = {
     "seed": r"\bseed\b",
     "response_format": r"\bresponse.?format\b|\bjson.?schema\b|\bstructured.output|\bgrammar\b",
 }
+Question = Literal["length", "filter"]
+# What servers refuse because of the question: the statuses they do it with, and the codes or words of their complaints.
+# Narrow on purpose: what is taken for the question's fault never makes a wrongly set up server leave the draw.
+_REFUSALS: tuple[tuple[Question, tuple[int, ...], tuple[str, ...]], ...] = (
+    (
+        "length",
+        (400, 413, 422, 429, 500),  # a few llama-servers answer 500; OpenAI 429 to more than a minute's tokens
+        (
+            r"maximum (context|model) length",  # OpenAI, vLLM, SGLang, OpenRouter, Mistral
+            r"(exceed|longer than).{0,60}context[ _](length|size|window|limit)",  # llama-server, SGLang, Ollama
+            r"context[ _]?(length|size|window).{0,20}exceed",  # OpenAI's code, llama-server, LiteLLM
+            r"`inputs` (tokens \+ `max_new_tokens` must be <=|must have less than)",  # TGI
+            r"prompt( is)? too long",  # Anthropic, Ollama
+            r"token count.{0,40} exceeds the maximum",  # Gemini
+            r"range of input length should be",  # DashScope
+            r"string_above_max_length|request too large|request entity too large|payload too large|content too large",
+        ),
+    ),
+    (
+        "filter",
+        (400, 403, 422),
+        (
+            r"content.?filter|content.(management.)?policy|contentpolicyviolation",  # OpenAI, Azure, Moonshot, LiteLLM
+            r"responsibleaipolicyviolation|data_inspection_failed",  # Azure, DashScope
+            r"(input|prompt|message|request)s? (was|were|has been) (flagged|rejected as a result of our safety system)",
+            r"content exists risk|敏感内容",  # DeepSeek, Zhipu
+        ),
+    ),
+)
+_MOST_READ = 10_000  # characters of a complaint
 
 
 class Unusable(Exception):
     """What the server did is no answer; the message says why, for the log.
 
     `again`: seconds after which to ask again may help; None where it won't. `busy`: too much was asked of it.
+    `question`: what about the question it refuses, where it says so; see `refused_question`.
     """
 
-    def __init__(self, message: str, again: float | None = None, *, busy: bool = False) -> None:
+    def __init__(
+        self, message: str, again: float | None = None, *, busy: bool = False, question: Question | None = None
+    ) -> None:
         super().__init__(message)
         self.again = again
         self.busy = busy
+        self.question = question
 
 
 class _Delta(BaseModel):
@@ -107,6 +141,15 @@ def refused_fields(complaint: str) -> set[str]:
     return fields | ({"max_tokens"} if "max_completion_tokens" in complaint else set())
 
 
+def refused_question(complaint: object, status: int | None) -> Question | None:
+    """What about the question this complaint is of; None: nothing. `status` None: it came in place of an event."""
+    words = str(complaint)[:_MOST_READ]
+    for question, statuses, signs in _REFUSALS:
+        if (status is None or status in statuses) and any(re.search(sign, words, re.I) for sign in signs):
+            return question
+    return "length" if status == 413 else None  # the status says it already, whatever the words
+
+
 def listed_models(answer: object) -> list[str]:
     """The names in a server's list of models. Raises `Unusable` for anything else."""
     try:
@@ -175,8 +218,8 @@ class Completion:
                 return Done(reason, self._usage.completion_tokens, self._usage.prompt_tokens)
             case "":
                 raise Unusable("the answer was cut off: the stream ended without a finish reason")
-            case "content_filter":
-                raise Unusable("the server's content filter ended the answer")
+            case "content_filter" | "sensitive":  # Zhipu's name for it
+                raise Unusable("the server's content filter ended the answer", question="filter")
             case "tool_calls" | "function_call":
                 raise Unusable("the model asked for a tool, and an arena has none")
             case other:

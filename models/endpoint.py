@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from models.endpoint_client import Server
 
 LONGEST_SENTENCE = 500  # characters of what is wrong, a server's own words included
+SHORT = 1000  # bytes of a conversation that no server which is set up rightly finds too long
+TOKENS_A_BYTE = 4  # more than any: normal forms of a text may have thrice its bytes
 _END = object()
 
 log = logging.getLogger("paddock.endpoint")
@@ -129,7 +131,7 @@ class EndpointModel:
             end = Failed(sentence(f"it hangs: no text for {seconds:g} s"))
         except Unusable as error:
             busy = error.again if error.busy and self._is_patient(error) else None
-            end = Failed(sentence(str(error)), busy=busy)
+            end = Failed(sentence(str(error)), fault=self._is_fault(error, messages, sampling), busy=busy)
         except Exception as error:  # a defect; its words too must not leave with the key in them
             end = Failed(sentence(f"{type(error).__name__}: {error}"))
         yield end
@@ -193,6 +195,14 @@ class EndpointModel:
 
     def _is_patient(self, error: Unusable) -> bool:
         return (error.again or 0.0) <= self._timeouts.retry_after
+
+    def _is_fault(self, error: Unusable, messages: Sequence[Message], sampling: Sampling) -> bool:
+        """Whether the server is to be looked after: else whoever asks could take the model out of the draw."""
+        if error.question == "length":
+            # Who finds even this too long has less room than the entry says, and refuses everybody.
+            size = sum(len(message.text.encode(errors="replace")) for message in messages)
+            return size <= min(SHORT, (self.spec.context - sampling.max_tokens) // TOKENS_A_BYTE)
+        return error.question is None
 
     async def _look(self) -> str:
         """What is wrong with the server, as far as its list of models tells; empty: nothing."""

@@ -23,7 +23,7 @@ from openai import (
     DefaultAsyncHttpxClient,
 )
 
-from models.completion import Unusable, listed_models, refused_fields, without
+from models.completion import Unusable, listed_models, refused_fields, refused_question, without
 from models.spec import Endpoint
 
 # What a request needs. The library adds what it finds in OPENAI_* variables, whosever server it speaks to.
@@ -32,6 +32,7 @@ MOST_BYTES = 64 << 20  # of one response; 32,768 tokens, each an event with its 
 BUSY = (408, 409, 429)
 UNLISTED = (404, 405, 501)  # some servers have no list of models
 SAMPLERS = ("top_k", "repetition_penalty", "repeat_penalty")
+QUESTIONS = {"length": "the prompt is too long for it", "filter": "its content filter refuses the question"}
 
 
 def _discreet(record: logging.LogRecord) -> bool:
@@ -142,13 +143,17 @@ class Server:
             case APIConnectionError():
                 return Unusable(f"the connection failed; is it running at this address? ({error.__cause__})", 0)
             case APIError():  # in place of an event
-                return Unusable(f"it failed in the middle of the answer: {_remark(error)}")
+                question = refused_question(error.body, None)
+                said = QUESTIONS[question] if question else "it failed in the middle of the answer"
+                return Unusable(f"{said}: {_remark(error)}", question=question)
         return Unusable("what it sent is not JSON")
 
     def _refusal(self, error: APIStatusError) -> Unusable:
         status, remark = error.status_code, _remark(error)
         if error.code == "insufficient_quota":  # OpenAI says it with a 429, but no waiting helps
             return Unusable(f"its account has no credit left ({status}); add some there: {remark}")
+        if question := refused_question(error.body, status):
+            return Unusable(f"{QUESTIONS[question]}; it answered {status}: {remark}", question=question)
         if status in BUSY or status >= 500:
             again = _seconds(error.response.headers.get("retry-after", ""))
             named = f", try again in {again:.0f} s" if again else ""

@@ -46,6 +46,7 @@ from models.chat import ChatModel, Done, Event, Failed, Message, Request, Sampli
 from models.completion import request_body, same_model
 from models.endpoint import EndpointModel, EndpointUnavailable, Timeouts
 from models.spec import ModelSpec
+from models.watched import Record, Watched
 
 pytestmark = pytest.mark.timeout(120)
 KEY = "sk-Planted+Key/0123456789=="
@@ -389,6 +390,195 @@ def test_what_a_server_repeats_of_a_prompt_is_neither_logged_nor_said(
     assert f"answered {code}: no list: [{{'content': '…'}}]" in detail
     assert "sky" not in detail + caplog.text
     assert ("to be asked again" in caplog.text) == (code == 503)
+
+
+# -- what is the question's fault ------------------------------------------------------------------
+
+LONG = (Message("user", "7" * 4000),)  # fits by `arena.prompts.fits`, and is 4,000 tokens to Qwen
+AZURE = {
+    "message": "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+    "code": "content_filter",
+    "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {"hate": {"filtered": True}}},
+}
+TOO_LONG: dict[str, tuple[int, object]] = {
+    "OpenAI's code": (400, {"error": {"message": "No.", "code": "context_length_exceeded"}}),
+    "OpenAI": (400, {"error": {"message": "This model's maximum context length is 4096 tokens. However, you"}}),
+    "OpenAI today": (400, {"error": {"message": "Your input exceeds the context window of this model."}}),
+    "OpenAI's string": (400, {"error": {"message": "string too long", "code": "string_above_max_length"}}),
+    "OpenAI's minute": (429, {"error": {"message": "Request too large for gpt-4o on tokens per min (TPM): Limit 9"}}),
+    "vLLM": (400, {"object": "error", "message": "This model's maximum context length is 4096 tokens.", "code": 400}),
+    "vLLM of max_tokens": (
+        400,
+        {
+            "error": {
+                "message": "'max_tokens' or 'max_completion_tokens' is too large: 384. This model's maximum context "
+                "length is 4096 tokens and your request has 4010 input tokens (384 > 4096 - 4010)."
+            }
+        },
+    ),
+    "vLLM's decoder": (400, {"message": "The decoder prompt (length 4010) is longer than the maximum model length"}),
+    "SGLang": (400, {"message": "The input (4010 tokens) is longer than the model's context length (4096 tokens)."}),
+    "llama-server": (400, {"error": {"code": 400, "message": "too much", "type": "exceed_context_size_error"}}),
+    "llama-server in words": (
+        400,
+        {
+            "error": {
+                "message": "request (4390 tokens) exceeds the available context size (4096 tokens), try increasing"
+            }
+        },
+    ),
+    "llama-server while it answers": (500, {"error": {"code": 500, "message": "Context size has been exceeded."}}),
+    "TGI": (422, {"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 4010"}),
+    "TGI's inputs": (422, {"error": "Input validation error: `inputs` must have less than 4096 tokens. Given: 9999"}),
+    "Ollama": (400, {"error": {"message": "prompt too long; exceeded max context length by 4 tokens"}}),
+    "Anthropic": (400, {"error": {"message": "prompt is too long: 4010 tokens > 4000 maximum"}}),
+    "Gemini's list": (
+        400,
+        [{"error": {"code": 400, "message": "The input token count (9) exceeds the maximum number of tokens allowed"}}],
+    ),
+    "DashScope": (400, {"error": {"message": "Range of input length should be [1, 30720]"}}),
+    "LiteLLM": (400, {"error": {"message": "litellm.ContextWindowExceededError: no"}}),
+    "Groq": (413, {"error": {"message": "Request too large for model", "code": "rate_limit_exceeded"}}),
+    "a proxy": (413, "<html><h1>413 Request Entity Too Large</h1></html>"),
+}
+FILTERED: dict[str, tuple[int, object]] = {
+    "Azure": (400, {"error": AZURE}),
+    "OpenAI": (400, {"error": {"message": "No.", "code": "content_policy_violation"}}),
+    "OpenAI of reasoning": (400, {"error": {"message": "Invalid prompt: your prompt was flagged as potentially"}}),
+    "OpenAI's safety system": (
+        400,
+        {"error": {"message": "Your request was rejected as a result of our safety system"}},
+    ),
+    "Moonshot": (400, {"error": {"message": "considered high risk", "type": "content_filter"}}),
+    "LiteLLM": (400, {"error": {"message": "litellm.ContentPolicyViolationError: no"}}),
+    "OpenRouter": (403, {"error": {"message": 'It requires moderation. Your input was flagged for "violence".'}}),
+    "DashScope": (400, {"error": {"message": "Input data may be unfit.", "code": "data_inspection_failed"}}),
+    "DeepSeek": (400, {"error": {"message": "Content Exists Risk", "type": "invalid_request_error"}}),
+    "Zhipu": (400, {"error": {"message": "系统检测到输入或生成内容可能包含不安全或敏感内容", "code": "1301"}}),
+}
+
+
+def thrice(reply: Reply, messages: tuple[Message, ...] = LONG) -> tuple[list[Failed], bool]:
+    """How three answers end, and whether the model then leaves the draw."""
+    left: list[bool] = []
+
+    async def end(model: ChatModel) -> Failed:
+        *_, last = [event async for event in model.stream(messages, PLAIN, 1)]
+        assert isinstance(last, Failed)
+        return last
+
+    with Stub([reply]) as stub:
+        watched = Watched(endpoint(stub), Record(3), lambda: left.append(True))
+        ends = [asyncio.run(asyncio.wait_for(end(watched), 30)) for _ in range(3)]
+    assert all(one.busy is None for one in ends)
+    return ends, bool(left)
+
+
+@pytest.mark.integrity
+@pytest.mark.parametrize(("code", "body"), TOO_LONG.values(), ids=list(TOO_LONG))
+def test_who_asks_what_is_too_long_takes_no_endpoint_out_of_the_draw(code: int, body: object) -> None:
+    ends, left = thrice(status(code, body))
+    assert not left
+    assert [one.fault for one in ends] == [False] * 3
+    assert f": the prompt is too long for it; it answered {code}: " in ends[0].detail
+
+
+@pytest.mark.integrity
+@pytest.mark.parametrize(("code", "body"), FILTERED.values(), ids=list(FILTERED))
+def test_who_asks_what_a_filter_refuses_takes_no_endpoint_out_of_the_draw(code: int, body: object) -> None:
+    ends, left = thrice(status(code, body), PROMPT)
+    assert not left
+    assert [one.fault for one in ends] == [False] * 3
+    assert f": its content filter refuses the question; it answered {code}: " in ends[0].detail
+
+
+STREAMED: dict[str, tuple[Reply, str]] = {
+    "too long": (events({"error": {"message": "Context size has been exceeded."}}), "the prompt is too long for it: "),
+    "too long as a text": (events({"error": "`inputs` must have less than 9 tokens"}), "the prompt is too long for it"),
+    "too long later": (events(HELLO, {"error": {"code": "context_length_exceeded"}}), "the prompt is too long for it"),
+    "filter": (events(HELLO, {"error": AZURE}), "its content filter refuses the question: "),
+    "filter as the end": (says("Hello", finish="content_filter"), "the server's content filter ended the answer"),
+    "filter as Zhipu's end": (says("Hello", finish="sensitive"), "the server's content filter ended the answer"),
+}
+
+
+@pytest.mark.integrity
+@pytest.mark.parametrize(("reply", "said"), STREAMED.values(), ids=list(STREAMED))
+def test_a_question_refused_within_the_stream_takes_no_endpoint_out_of_the_draw(reply: Reply, said: str) -> None:
+    ends, left = thrice(reply)
+    assert not left
+    assert [one.fault for one in ends] == [False] * 3
+    assert f": {said}" in ends[0].detail
+
+
+SET_UP_WRONGLY: dict[str, Reply] = {
+    "a parameter": refuses(400, "Unrecognized request argument supplied: top_k"),
+    "the name of a parameter": refuses(400, OPENAI),
+    "longer answers than it gives": refuses(
+        400, "max_tokens is too large: 9000. This model supports at most 4096 completion tokens, whereas you provided"
+    ),
+    "longer answers than TGI gives": status(422, {"error": "Input validation error: `max_new_tokens` must be <= 192"}),
+    "a model": refuses(400, "The model `stub-1` does not exist", "model_not_found"),
+    "a key": refuses(401, "Incorrect API key: maximum context length"),
+    "an account": refuses(403, "Your account was flagged for violating our usage policies"),
+    "an address": refuses(404, "Unknown path; content_filter"),
+    "a proxy": refuses(500, "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"),
+    "memory": events({"error": {"message": "CUDA out of memory"}}),
+    "no reason": status(400),
+}
+
+
+@pytest.mark.parametrize("reply", SET_UP_WRONGLY.values(), ids=list(SET_UP_WRONGLY))
+def test_a_server_that_is_set_up_wrongly_leaves_the_draw_however_long_the_question(reply: Reply) -> None:
+    ends, left = thrice(reply)
+    assert left
+    assert [one.fault for one in ends] == [True] * 3
+
+
+@pytest.mark.parametrize("reply", [status(code, body) for code, body in TOO_LONG.values()], ids=list(TOO_LONG))
+def test_a_server_that_finds_a_short_question_too_long_has_less_room_than_its_entry_says(reply: Reply) -> None:
+    ends, left = thrice(reply, PROMPT)
+    assert left
+    assert [one.fault for one in ends] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("size", "context", "most", "fault"),
+    [
+        (1000, 131_072, 384, True),
+        (1001, 131_072, 384, False),
+        (28, 512, 400, True),
+        (29, 512, 400, False),
+        (1, 512, 600, False),
+    ],
+)
+def test_what_counts_as_short_leaves_four_tokens_for_every_byte(
+    size: int, context: int, most: int, fault: bool
+) -> None:
+    with Stub([refuses(400, "maximum context length")]) as stub:
+        entry = spec(stub.url).model_copy(update={"context": context})
+        model = EndpointModel(entry, KEY, timeouts=PATIENT)
+        question = Request(model, (Message("user", "7" * size),), replace(PLAIN, max_tokens=most), 1)
+
+        async def end() -> Event:
+            return [event async for event in answer(question)][-1]
+
+        got = asyncio.run(asyncio.wait_for(end(), 30))
+    assert isinstance(got, Failed)
+    assert got.fault is fault
+
+
+def test_what_a_server_that_refuses_a_question_repeats_of_it_is_neither_logged_nor_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    ends, _ = thrice(refuses(400, f"maximum context length, {KEY}: '{LONG[0].text[:40]}'"))
+    assert "maximum context length, (key): '…'" in ends[0].detail
+    assert "7" * 16 not in ends[0].detail
+    assert [line for line in caplog.messages if KEY in line] == []
+
+
+# -- again, and how long ---------------------------------------------------------------------------
 
 
 def test_nothing_is_asked_twice_once_a_token_was_there() -> None:
