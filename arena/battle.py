@@ -157,9 +157,9 @@ class Battles:
         self._turns.stop_all()
 
     def end_voting(self) -> None:
-        """Take no more votes; those taken so far are in the database when this returns. From any thread."""
+        """Take no more votes; those taken so far are stored when this returns, or it raises `DatabaseProblem`."""
         self.ballots.close()
-        self._db.write(lambda _: None)
+        self._db.settle()
 
     def refresh(self) -> None:
         """Let the next draw know whom an administrator has put on or off. Raises `DatabaseProblem`."""
@@ -227,7 +227,8 @@ class Battles:
             return await self._stored(work), there
 
     async def _show(self, origin: Origin, language: str) -> Turn:
-        draw, question_id = await self.stored_answers.draw(origin.voter, language)
+        since = self._now() - self._limits.vote_window
+        draw, question_id = await self.stored_answers.draw(origin.voter, language, since)
         with self._matchmaker.storing(draw):
             battle = new_battle(origin, draw, self._now(), question_id=question_id)
             texts = await asyncio.to_thread(self.stored_answers.texts, battle)

@@ -44,31 +44,35 @@ class StoredAnswers:
         with self._database.read() as session:
             return shown.anything_to_show(session, self._contestants)
 
-    async def draw(self, voter: str, language: str) -> tuple[Draw, str]:
+    async def draw(self, voter: str, language: str, since: datetime) -> tuple[Draw, str]:
         """A pair by the rules of all battles, and one of the questions it can meet over, each as likely.
+
+        Battles from before `since` can't be voted on any more.
 
         Raises `NoQuestion` or `DatabaseProblem`.
         """
         await self._matchmaker.prepare()
-        meetings = await asyncio.to_thread(self.meetings, voter, language)
+        meetings = await asyncio.to_thread(self.meetings, voter, language, since)
         pairs = self._matchmaker.drawable(dict.fromkeys(meetings, Wait.NOT))
         if not pairs:
             raise NoQuestion
         draw = self._matchmaker.draw(pairs)
         return draw, self._rng.choice(meetings[min(draw.a, draw.b), max(draw.a, draw.b)])
 
-    def meetings(self, voter: str, language: str) -> dict[Pair, list[str]]:
+    def meetings(self, voter: str, language: str, since: datetime) -> dict[Pair, list[str]]:
         """Every two contestants that can meet, smaller fingerprint first, with the questions they can meet over.
 
         Those are in the voter's language, or of none known (without any such: in whatever language). None of them is
-        one on which the voter has voted, who knows since then who gave which answer; and of the others none comes
-        twice while there are others. Raises `DatabaseProblem`.
+        one on which the voter has voted, who knows since then who gave which answer, or can vote still: one of two open
+        battles would tell who answers in the other. Of the others none comes twice while there are others. Raises
+        `DatabaseProblem`.
         """
         with self._database.read() as session:
             answered = shown.answered(session, self._contestants)
-            times, told = shown.times_shown(session, voter), shown.told(session, voter)
+            times = shown.times_shown(session, voter)
+            taken = shown.told(session, voter) | shown.undecided(session, voter, since)
         answered = [one for one in answered if one.language in (language, None)] or answered
-        answered = [one for one in answered if one.question_id not in told]
+        answered = [one for one in answered if one.question_id not in taken]
         least = min((times.get(one.question_id, 0) for one in answered), default=0)
         meetings: dict[Pair, list[str]] = {}
         for one in answered:

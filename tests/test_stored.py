@@ -332,6 +332,21 @@ def test_no_question_comes_twice_while_there_are_others(build: Build) -> None:
             with house.database.read() as session:
                 shown = Counter(session.query(Battle.question_id).filter_by(voter="ann").all())
             assert Counter(shown.values()) == {most: len(QUESTIONS)}
+            house.clock.later(48)  # the battles so far can't be voted on any more
+
+    run(play)
+
+
+def test_no_two_battles_that_one_may_vote_on_are_on_one_question(build: Build) -> None:
+    """The vote on the first would tell who answers in the second."""
+    house = build()
+
+    async def play() -> None:
+        for _ in QUESTIONS:
+            await house.show()
+        with pytest.raises(NoQuestion):
+            await house.show()
+        assert (await house.show("bob"))[-1].status == "open"
 
     run(play)
 
@@ -381,6 +396,7 @@ def test_a_visitor_gets_questions_in_the_language_of_the_page_where_there_are_an
             for _ in range(6):
                 last = (await house.show(voter, language))[-1]
                 assert house.battle(last.battle_id).question_id in allowed
+                house.clock.later(48)
 
     run(play)
 
@@ -417,7 +433,7 @@ def test_only_who_has_answered_meets_over_a_question(build: Build) -> None:
     house = build(questions, answers=answers)
     stored: StoredAnswers = house.battles.stored_answers
     pairs = {tuple(sorted((a.fingerprint, b.fingerprint))): [on.id] for a, b, on in ((ANT, BEE, one), (BEE, CAT, two))}
-    assert stored.meetings("ann", "en") == pairs
+    assert stored.meetings("ann", "en", NOW) == pairs
 
 
 def test_who_is_put_off_is_shown_no_more_and_without_two_there_is_no_question(build: Build) -> None:
