@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session, aliased
 
 from db.judged_battles import BattleTexts, is_of_today, texts_by_battle
-from db.tables import Answer, Contestant, Judgment, Question, Turn
+from db.tables import Answer, Contestant, Judgment, Question, Turn, Vote
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class JudgedRow:
 
     `a` and `b` are the contestants' fingerprints, `a` the smaller; of the single form there is no b. `first` is whose
     answer the judge was shown first; scores and outcome are by contestant. Lengths are the characters of all the
-    answer's turns. What it took is of all attempts together, None where it is not known.
+    answer's turns. What it took is of all attempts together, None where it is not known. `unvoted`: of a battle that
+    nobody voted on.
     """
 
     key: str
@@ -52,6 +53,7 @@ class JudgedRow:
     prompt_tokens: int | None
     seconds: float | None
     source: str | None
+    unvoted: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ _JUDGED: Select[Any] = (
         Question.number,
         func.coalesce(Question.category, Turn.category).label("category"),
         func.coalesce(Question.language, Turn.language).label("language"),
+        and_(Judgment.battle_id.is_not(None), Vote.battle_id.is_(None)).label("unvoted"),
     )
     .select_from(Judgment)
     .join(_JUDGE, _JUDGE.fingerprint == Judgment.judge)
@@ -153,6 +156,7 @@ _JUDGED: Select[Any] = (
     .outerjoin(_B, _B.fingerprint == Judgment.contestant_b)
     .outerjoin(Question, Question.id == Judgment.question_id)
     .outerjoin(Turn, and_(Turn.battle_id == Judgment.battle_id, Turn.position == 0, Turn.superseded.is_(False)))
+    .outerjoin(Vote, Vote.battle_id == Judgment.battle_id)
     .order_by(
         # Where null stands among others is each database's own affair.
         Judgment.battle_id.is_not(None),

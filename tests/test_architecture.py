@@ -40,7 +40,8 @@ SEAM = Just(
 )  # fmt: skip
 RESULTS = Just(("arena.ratings", "arena.settings", "arena.prompts"))
 LOCAL = Only(("models.local",))
-VERB = Only(CLI, inside=True)
+# Verbs, and the one page that shows what visitors wrote, which distillation's cleaning masks personal data in.
+VERB = Only((*CLI, "arena.ui.evaluation.shown"), inside=True)
 
 COLUMNS = ("models", "models.distill", "db", "arena", "arena.judge", "gradio", "sqlalchemy", "torch", "transformers")
 # fmt: off

@@ -8,15 +8,16 @@ from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from arenas import ANT, BEE, database_with, ready_battle, vote
 from evaluated import CAREFUL, FAILED, QUESTIONS, SENSELESS, evaluate_pair, grade, judge_battles
-from judged_rows import A, B, answer, judge, judgment, question
+from judged_rows import A, B, answer, judge, judgment, of_battle, question
 from sqlalchemy.orm import Session
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from voted import battle_id, cast
 
 from arena.boards.leaderboard import Leaderboard
 from arena.desk import Desk
@@ -40,6 +41,7 @@ from db.outcome import Outcome
 from db.session import Database
 
 SCORES = Choice(judge=CAREFUL, form="score")
+BATTLES = Choice(judge=CAREFUL, form="pairwise")
 ALWAYS_FIRST = Choice(judge=SENSELESS)
 
 
@@ -360,6 +362,84 @@ def test_what_a_server_says_of_a_failure_is_not_for_visitors(evaluations: Evalua
     assert "10.0.0.7" not in html
     assert "acme" not in html
     assert shown in html
+
+
+# -- what visitors wrote ---------------------------------------------------------------------------
+
+MAIL, KEY, ADDRESS = "ottilie.quackenbush@paddocks.net", "sk-proj-Ab3dEf6hIj9kLm2nOp5qRs8t", "198.41.0.4"
+SECRETS = (MAIL, "quackenbush", KEY, ADDRESS)
+PROMPT, SAYS_A, SAYS_B = f"Write to {MAIL}", f"Your key is {KEY}.", f"Ask {ADDRESS}."
+ESCAPED = MAIL.replace("@", "\\u0040")
+REPLIES = (
+    f"A\n{MAIL} is answered.",
+    json.dumps({"explanation": f"It says:\n{MAIL}", "verdict": "A"}),
+    f'{{"explanation": "It says {ESCAPED}", "verdict": "A"}}',
+    json.dumps({"verdict": "A", "because": [{"of": MAIL}]}),
+    f'["{ESCAPED}"]',
+)
+
+
+def page_of(evaluations: Evaluations, choice: Choice) -> str:
+    """All that the page shows of the pair's judgments, one after the other."""
+    shown = ""
+    for reading in readings_of(looked(evaluations, choice).rows, A, B):
+        texts = [evaluations.texts(row) for row in reading.orders]
+        shown += str(conversations(texts[0], model_is_a=True)) + said(reading, texts, "en")
+    return shown
+
+
+def judge_private(database: Database, reply: str, **changes: Any) -> None:
+    """People voted on a battle whose texts hold personal data, and the judge repeats them."""
+    cast(database, 1, Outcome.A, (PROMPT, SAYS_A, SAYS_B))
+    answers = {ANT.fingerprint: (SAYS_A,), BEE.fingerprint: (SAYS_B,)}
+    shown = ((PROMPT,), (answers[A], answers[B]))
+    row = of_battle(battle_id(1), "a", *shown, judge=CAREFUL, reply=reply, **changes)
+    database.write(lambda session: record_judgment(session, row))
+
+
+@pytest.mark.integrity
+@pytest.mark.parametrize("reply", REPLIES)
+def test_personal_data_of_visitors_are_masked_in_what_the_page_shows(
+    database: Database, evaluations: Evaluations, reply: str
+) -> None:
+    judge_private(database, reply)
+    shown = page_of(evaluations, BATTLES)
+    assert not [secret for secret in SECRETS if secret in shown]
+    assert ESCAPED not in shown
+    assert shown.count("[email]") == 3, "the prompt on both sides, and the judge's reply"
+    assert ("[key]" in shown, "[ip]" in shown) == (True, True)
+
+
+@pytest.mark.integrity
+def test_a_reply_that_can_not_be_read_is_masked_before_a_part_of_it_is_quoted(
+    database: Database, evaluations: Evaluations
+) -> None:
+    reply = json.dumps({"score_1": MAIL, "score_2": 7})
+    judge_private(database, reply, form="score", wording="score/general/1", status="failed", outcome=None)
+    shown = page_of(evaluations, replace(SCORES, set="battles"))
+    assert "[email]" in shown
+    assert "is no score from 1 to 10" in shown
+    assert MAIL[:15] not in shown
+
+
+def test_stored_questions_are_shown_as_they_are(database: Database, evaluations: Evaluations) -> None:
+    reply = json.dumps({"explanation": f"Ask {ADDRESS}.", "score_1": 8, "score_2": 6.5})
+    row = judgment(FAILED, "b", key=f"careful {FAILED} b", judge=CAREFUL, reply=reply)
+    database.write(lambda session: record_judgment(session, row))
+    assert f"Ask {ADDRESS}." in page_of(evaluations, SCORES)
+
+
+@pytest.mark.integrity
+def test_of_battles_that_nobody_voted_on_there_are_figures_and_no_texts(
+    database: Database, evaluations: Evaluations
+) -> None:
+    database.write(partial(judge_battles, battles=3))
+    database.write(partial(ready_battle, battle_id="left alone", voter="zoe"))
+    database.write(lambda session: record_judgment(session, of_battle("left alone", judge=CAREFUL)))
+    found = looked(evaluations, BATTLES)
+    assert found.report.pairs[0].total.judged == 4
+    read = [row.battle_id for one in readings_of(found.rows, A, B) for row in one.orders]
+    assert sorted(map(str, read)) == ["battle 0", "battle 1", "battle 2"]
 
 
 # -- files -----------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from db.imports import ImportedVote, import_votes
 from db.judging import record_judgment
 from db.outcome import Outcome
 from db.session import Database
+from db.tables import Vote
 
 ENDINGS = ("csv", "jsonl", "parquet")
 
@@ -63,6 +64,22 @@ def test_a_vote_is_told_with_a_pseudonym_and_in_utc(board: Database) -> None:
     }
     assert tuple(row) == VOTE_FIELDS
     assert datetime.fromisoformat(str(row["time"])).tzinfo == UTC
+
+
+@pytest.mark.integrity
+def test_no_reason_tells_whose_pseudonyms_shared_a_network(board: Database) -> None:
+    reasons = {"ann": "biased", "bob": "network_biased", "zoe": "too_fast"}
+    for number, (voter, reason) in enumerate(reasons.items()):
+        cast(board, number, voter=voter)
+        board.write(partial(_hold, battle=battle_id(number), reason=reason))
+    rows = records(board, texts=True)
+    assert [row["reason"] for row in rows] == ["biased", "biased", "too_fast"]
+    assert [row["reason"] for row in battle_rows(rows, Counter())] == ["biased", "biased", "too_fast"]
+
+
+def _hold(session: Session, battle: str, reason: str) -> None:
+    row = session.get_one(Vote, battle)
+    row.status, row.reason = "held", reason
 
 
 def test_texts_come_on_request_with_what_they_took_and_follow_the_turns(board: Database) -> None:

@@ -338,6 +338,19 @@ def test_only_whole_battles_whose_vote_counts_are_judged(database: Database) -> 
     assert len(first.answers_a) == len(first.answers_b) == 1
 
 
+def test_a_judged_battle_says_whether_anybody_voted_on_it_and_a_question_never_does(database: Database) -> None:
+    asked(database, 1)
+    prepared(database, "open")
+    prepared(database, "voted")
+    database.write(partial(ready_battle, battle_id="held", voter="eve"))
+    database.write(partial(vote, battle_id="held", voter="eve", outcome=Outcome.A))
+    database.write(lambda session: exclude_voter(session, "eve", "spam", NOW))
+    keep(database, judgment(1), *(of_battle(name) for name in ("open", "voted", "held")))
+    with database.read() as session:
+        found = {row.battle_id: row.unvoted for row in judged(session)}
+    assert found == {None: False, "open": True, "voted": False, "held": False}
+
+
 def test_a_second_turn_belongs_to_the_battle_and_a_superseded_attempt_does_not(database: Database) -> None:
     prepared(database, "regenerating")
     database.write(lambda session: finish(session, "regenerating"))

@@ -12,6 +12,7 @@ from typing import Any
 from arena.boards.standings import entrants, model_labels
 from arena.exchange.fields import CONVERSATION, TURN, VOTE, names
 from arena.exchange.preferences import conversation_of
+from arena.integrity.rules import BIASED, NETWORK_BIASED
 from arena.privacy.scan import Scan
 from db.exports import sources_between, voted_contestants
 from db.queries import contestants
@@ -111,6 +112,7 @@ def _vote_record(vote: VoteRow, models: Mapping[str, str], key: bytes, source: s
         "language": vote.language,
         "source": source,
         "status": vote.status,
-        "reason": vote.reason,
+        # Which of the two it was would tell whose pseudonyms shared a network that day.
+        "reason": BIASED if vote.reason == NETWORK_BIASED else vote.reason,
         "verified": vote.verified,
     }

@@ -52,7 +52,11 @@ _TOLD = (
 # Whether the vote counts; files that earlier versions wrote have none of these.
 STANDING = (
     Field("status", "text", "counted; held or excluded: kept, but in no rating"),
-    Field("reason", "text", "why the vote does not count; empty: it does, or nobody said why"),
+    Field(
+        "reason",
+        "text",
+        "why the vote does not count (biased: its voter, or its network); empty: it does, or nobody said why",
+    ),
     Field("verified", "truth", "whether the voter had signed in with an account that is not new"),
 )
 

@@ -14,6 +14,7 @@ from arena.judge.agreement import Agreement, agreement_of
 from arena.judge.joined import BATTLES
 from arena.judge.report import JudgeReport, PeopleRating, build_report
 from arena.ui.evaluation.choice import Choice, meant, set_of
+from arena.ui.evaluation.shown import without_personal
 from arena.ui.tables import JudgeColumn
 from db.judges import JudgedPart, judged_parts
 from db.judging import JudgedRow, JudgedTexts, judged, texts_of, votes_and_judgments
@@ -96,10 +97,14 @@ class Evaluations:
             agreement = self._agreement(part, parts, board)
         return Evaluated(parts, part, whole.rows, _with_people(report, board), baselines, agreement)
 
-    def texts(self, key: str) -> JudgedTexts:
-        """What was read and written for a judgment. Raises `NoResultFound` where it is not there any more."""
+    def texts(self, row: JudgedRow) -> JudgedTexts:
+        """What was read and written for a judgment; of a battle, which visitors wrote, personal data are masked.
+
+        Raises `NoResultFound` where it is not there any more.
+        """
         with self._database.read() as session:
-            return texts_of(session, key)
+            texts = texts_of(session, row.key)
+        return texts if row.battle_id is None else without_personal(texts)
 
     def rates(self) -> bool:
         """Whether any judge has compared contestants."""

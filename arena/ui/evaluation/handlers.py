@@ -106,7 +106,7 @@ class EvaluationHandlers:
         place = min(max(place, 1), len(found))
         if found and self._is_undecided(found[place - 1], visitor):
             return render_withheld(self.widgets, found, place, visitor.language)
-        texts = [self._evaluations.texts(row.key) for row in found[place - 1].orders] if found else []
+        texts = [self._evaluations.texts(row) for row in found[place - 1].orders] if found else []
         return render_reading(self.widgets, closer, found, place, texts, visitor.language)
 
     def _is_undecided(self, reading: Reading, visitor: Visitor) -> bool:

@@ -31,7 +31,11 @@ class Reading:
 
 
 def readings_of(rows: Iterable[JudgedRow], model: str, baseline: str | None) -> tuple[Reading, ...]:
-    """Those of one pair (fingerprints), or of one contestant in the single form; in the order of `rows`."""
+    """Those of one pair (fingerprints), or of one contestant in the single form; in the order of `rows`.
+
+    Without those of battles that nobody voted on: what is read here is public, and exports leave them out too.
+    """
+    rows = [row for row in rows if not row.unvoted]
     if baseline is None:
         return tuple(_graded(row) for row in rows if row.a == model and row.b is None)
     pair = [row for row in rows if {row.a, row.b} == {model, baseline}]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 from arena.judge.replies import Unreadable, read_reply
 from arena.judge.verdict import FORMS, Form
+from arena.privacy.scan import Scan
 from arena.ui.evaluation.readings import Reading, explanation_of
 from arena.ui.evaluation.words import category_name, score
 from arena.ui.markup import plain, readable
@@ -14,6 +16,18 @@ from arena.ui.texts import Language, say
 from db.judging import JudgedRow, JudgedTexts
 
 Messages = list[dict[str, str]]
+
+
+def without_personal(texts: JudgedTexts) -> JudgedTexts:
+    """The same with personal data masked, in the judge's reply too: it may quote what it read."""
+    # Not while the module is loaded: most pages show no battle.
+    from models.distill.clean.personal import KINDS, masked
+
+    scan = Scan(lambda text: masked(text, KINDS))
+    prompts, answers_a, answers_b = (
+        tuple(map(scan, said)) for said in (texts.prompts, texts.answers_a, texts.answers_b)
+    )
+    return JudgedTexts(prompts, answers_a, answers_b, texts.reference, _masked_reply(texts.reply, scan))
 
 
 def title(reading: Reading, names: Mapping[str, str], language: Language) -> str:
@@ -39,9 +53,7 @@ def conversations(texts: JudgedTexts, *, model_is_a: bool) -> tuple[Messages, Me
 
 def said(reading: Reading, replies: Sequence[JudgedTexts], language: Language) -> str:
     """What the judge said in each order, and the reference answer; HTML in which every foreign word stays a word."""
-    cards = "".join(
-        _card(row, explanation_of(texts.reply), language) for row, texts in zip(reading.orders, replies, strict=True)
-    )
+    cards = "".join(_card(row, texts.reply, language) for row, texts in zip(reading.orders, replies, strict=True))
     reference = "\n\n".join(replies[0].reference or ())
     kept = (
         f"<details><summary>{escape(say(language, 'eval_reference'))}</summary>{_text(reference)}</details>"
@@ -64,10 +76,30 @@ def _conversation(prompts: Sequence[str], answers: Sequence[str]) -> Messages:
     return messages
 
 
-def _card(row: JudgedRow, words: str, language: Language) -> str:
-    facts = [row.judge_name, _order(row, language), _verdict(row, language)]
+def _masked_reply(reply: str, mask: Callable[[str], str]) -> str:
+    """Of JSON each text by itself: an escape would hide a find in it, and a mask could tear an escape."""
+
+    def within(value: object) -> object:
+        match value:
+            case str():
+                return mask(value)
+            case list():
+                return [within(one) for one in value]
+            case dict():
+                return {mask(name): within(one) for name, one in value.items()}
+        return value
+
+    try:
+        read = json.loads(reply)
+        return json.dumps(within(read), ensure_ascii=False) if isinstance(read, dict | list) else mask(reply)
+    except (ValueError, RecursionError):
+        return mask(reply)
+
+
+def _card(row: JudgedRow, reply: str, language: Language) -> str:
+    facts = [row.judge_name, _order(row, language), _verdict(row, reply, language)]
     head = " · ".join(escape(fact) for fact in facts if fact)
-    return f"<section><h4>{head}</h4>{_text(words)}</section>"
+    return f"<section><h4>{head}</h4>{_text(explanation_of(reply))}</section>"
 
 
 def _order(row: JudgedRow, language: Language) -> str:
@@ -76,11 +108,11 @@ def _order(row: JudgedRow, language: Language) -> str:
     return say(language, "eval_shown_first", name=row.name_a if row.first == "a" else row.name_b)
 
 
-def _failed(row: JudgedRow, language: Language) -> str:
+def _failed(row: JudgedRow, reply: str, language: Language) -> str:
     """What is wrong with the reply. The stored failure may be a server's, with its address: not for visitors."""
     try:
-        if row.reply:
-            read_reply(_form(row), row.reply)
+        if reply:
+            read_reply(_form(row), reply)
     except Unreadable as problem:
         return say(language, "eval_said_failed", failure=problem)
     return say(language, "eval_said_nothing")
@@ -90,9 +122,9 @@ def _form(row: JudgedRow) -> Form:
     return next(form for form in FORMS if form == row.form)
 
 
-def _verdict(row: JudgedRow, language: Language) -> str:
+def _verdict(row: JudgedRow, reply: str, language: Language) -> str:
     if row.status != "done":
-        return _failed(row, language)
+        return _failed(row, reply, language)
     if row.name_b is None:
         return say(language, "eval_graded", score=score(row.score_a))
     better = {"a": row.name_a, "b": row.name_b}.get(row.outcome or "")
