@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from arena.enrolment import enrol_all
 from arena.keeping import journal as journal_files
 from arena.keeping import remote, restore, upkeep
 from arena.keeping.keeper import Keeper
+from arena.keeping.remote import DataSet
 from arena.keeping.restore import kind_of, restore_if_empty
-from arena.keeping.snapshots import Snapshot, journals_in, snapshots_in, upload_snapshot
+from arena.keeping.snapshots import Note, journals_in, snapshots_in, upload_snapshot
 from arena.settings import Settings
 from db.copies import newest_in
 from db.schema import open_database
@@ -66,8 +67,29 @@ def opened(given: Settings) -> Iterator[tuple[Database, Keeper]]:
         with keeper:
             keeper.keep()
             yield database, keeper
-        if keeper.thread.is_alive():
-            keeper.thread.join(5)
+        for thread in keeper.threads:
+            if thread.is_alive():
+                thread.join(5)
+
+
+@contextmanager
+def held_upload(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[str], threading.Event]]:
+    """Let the first snapshot stay on its way until the event; its name is in the list then, as are later ones."""
+    begun: list[str] = []
+    go_on, change = threading.Event(), DataSet.change
+
+    def slow(self: DataSet, added: dict[str, Path | bytes], *given: Any) -> None:
+        snapshots = snapshots_in(added)
+        begun.extend(snapshot.file for snapshot in snapshots)
+        if snapshots and len(begun) == 1:
+            assert go_on.wait(60)
+        change(self, added, *given)
+
+    monkeypatch.setattr(DataSet, "change", slow)
+    try:
+        yield begun, go_on
+    finally:
+        go_on.set()
 
 
 def wipe(folder: Path) -> None:
@@ -188,6 +210,86 @@ def test_votes_of_a_process_that_overlapped_are_kept_too(hub: Hub, tmp_path: Pat
     wipe(tmp_path / "new")
     with opened(new) as (database, _):
         assert votes(database).keys() == ids(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("snapshots", [1, 3])
+def test_snapshots_that_an_old_process_would_take_beside_a_new_one_cost_no_vote(
+    hub: Hub, tmp_path: Path, snapshots: int
+) -> None:
+    """With three of them all that stay would hold the old one's vote, and its journal would go before the new one's."""
+    with opened(settings(tmp_path / "old")) as (before, late), opened(settings(tmp_path / "new")) as (after, keeper):
+        cast(before, 1)
+        for _ in range(snapshots):
+            before.write(raise_rules)
+            with suppress(DatabaseProblem):
+                late.keep()
+        for number in (2, 3, 4, 5):
+            cast(after, number)
+            after.write(raise_rules)
+            keeper.keep()
+    with opened(settings(tmp_path / "third")) as (database, _):
+        assert votes(database).keys() == ids(1, 2, 3, 4, 5)
+
+
+def test_a_process_that_is_no_more_the_last_to_have_started_says_that_it_takes_no_snapshots(
+    hub: Hub, tmp_path: Path
+) -> None:
+    with opened(settings(tmp_path / "old")) as (before, late):
+        with opened(settings(tmp_path / "new")):
+            pass
+        there = snapshots_in(hub.dataset(NAME).files)
+        cast(before, 1)
+        before.write(raise_rules)
+        with pytest.raises(DatabaseProblem, match="Another arena has started on the data set us/votes since"):
+            late.keep()
+        assert late.status().problem.endswith("if the other is gone, start this one again.")
+        assert late.status().flushed_sequence == 1
+        assert late.flush(20)
+        assert late.status().problem, "a flush that succeeds takes no snapshot"
+        assert snapshots_in(hub.dataset(NAME).files) == there
+    with opened(settings(tmp_path / "old")) as (before, late):
+        assert not late.status().problem
+        assert snapshots_in(hub.dataset(NAME).files)[0].number == there[0].number + 1
+
+
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_a_snapshot_that_arrives_after_those_of_the_next_process_costs_no_vote(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    with opened(settings(tmp_path / "old")) as (before, late):
+        cast(before, 1)
+        with held_upload(monkeypatch) as (begun, go_on):
+            before.write(raise_rules)
+            slow = threading.Thread(target=late.keep)
+            slow.start()
+            wait_for(lambda: bool(begun))
+            with opened(settings(tmp_path / "new")) as (after, keeper):
+                cast(before, 2)
+                assert late.flush(20)
+                for number in range(3, 3 + taken):
+                    cast(after, number)
+                    after.write(raise_rules)
+                    keeper.keep()
+                go_on.set()
+                slow.join(20)
+    assert begun[0] in hub.dataset(NAME).files or taken == 3
+    with opened(settings(tmp_path / "third")) as (database, _):
+        assert votes(database).keys() == ids(*range(1, 3 + taken))
+
+
+def test_a_journal_stays_until_every_snapshot_that_is_kept_holds_it(hub: Hub, tmp_path: Path) -> None:
+    restored = restore_if_empty(settings(tmp_path))
+    assert restored
+    everywhere, once = (f"journal/{name}.jsonl" for name in ("everywhere", "once"))
+    restored.dataset.change({everywhere: b"", once: b""}, (), "journals")
+    with closing(open_database(settings(tmp_path).database)):
+        pass
+    database, copy = tmp_path / "data" / "arena.db", tmp_path / "copy.db"
+    for number, journals in enumerate([(everywhere, once), (everywhere,), (everywhere,)]):
+        assert journals_in(hub.dataset(NAME).files) == [everywhere, once]
+        copy.write_bytes(database.read_bytes() + bytes(number))
+        upload_snapshot(restored.dataset, restored.start, copy, Note(journals), tmp_path / "notes")
+    assert journals_in(hub.dataset(NAME).files) == [once]
 
 
 def test_what_an_admin_changes_is_in_a_snapshot_at_the_next_flush(hub: Hub, tmp_path: Path) -> None:
@@ -568,27 +670,33 @@ def test_a_hub_that_hangs_keeps_nobody_from_ending(hub: Hub, tmp_path: Path, mon
     assert keeper.status().flushed_sequence == 0
 
 
-def test_the_last_flush_waits_for_no_snapshot(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SIGTERM gives it 20 s; a large snapshot takes longer."""
-    under_way, go_on = threading.Event(), threading.Event()
-
-    def slow(*given: Any) -> Snapshot:
-        under_way.set()
-        assert go_on.wait(60)
-        return upload_snapshot(*given)
-
-    monkeypatch.setattr(upkeep, "upload_snapshot", slow)
-    restored = restore_if_empty(given := settings(tmp_path))
-    with closing(open_database(given.database)) as database:
+def test_flushes_go_on_while_a_snapshot_is_on_its_way_and_the_last_waits_for_none(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGTERM gives the last one 20 s; a large snapshot takes longer."""
+    restored = restore_if_empty(given := settings(tmp_path, flush_minutes=0.001, snapshot_minutes=1e-9))
+    with closing(open_database(given.database)) as database, held_upload(monkeypatch) as (begun, go_on):
         enrol_all(database, CATALOG, NOW)
         with Keeper(database, given, restored) as keeper:
-            assert under_way.wait(20)
+            wait_for(lambda: bool(begun))
             cast(database, 1)
-            assert keeper.flush(20), keeper.status()
-            assert keeper.status().flushed_sequence == 1
-            assert len(journals_in(hub.dataset(NAME).files)) == 1
+            wait_for(lambda: keeper.status().flushed_sequence == 1)
+            cast(database, 2)
+            wait_for(lambda: keeper.status().flushed_sequence == 2)
+            assert "A snapshot has been on its way to the data set us/votes for" in keeper.status().problem
+            wait_for(lambda: not keeper.status().late)
+            cast(database, 3)
+        assert keeper.status().flushed_sequence == 3
+        assert len(begun) == 1, "one at a time"
+        assert not snapshots_in(hub.dataset(NAME).files)
         go_on.set()
-        keeper.thread.join(20)
+        for thread in keeper.threads:
+            thread.join(20)
+            assert not thread.is_alive()
+        assert not keeper.status().problem
+    wipe(tmp_path)
+    with opened(given) as (database, _):
+        assert votes(database).keys() == ids(1, 2, 3)
 
 
 def test_a_stop_flushes_at_once_while_answers_still_run(

@@ -69,12 +69,22 @@ class DataSet:
 
         def start() -> int:
             there = self.listing()
-            starts = self._starts(owner, there) + 1
+            named, before = self._owner(there)
+            if OWNER in there.files and named != owner:
+                raise KeepingProblem(
+                    f"The data set {self.name} is kept by another arena ({named}); give this one ({owner}) its own, or "
+                    f"delete {OWNER} there if the other is gone."
+                )
+            starts = before + 1
             note = CommitOperationAdd(OWNER, json.dumps({"owner": owner, "starts": starts}).encode())
             self._commit([note], f"Start {starts}", there.commit)
             return starts
 
         return _tried(start), self.listing()
+
+    def starts(self, there: Listing) -> int:
+        """How often its arena had started: whoever claimed it last was told the same number."""
+        return self._owner(there)[1]
 
     def listing(self) -> Listing:
         with explained(self.name):
@@ -116,25 +126,20 @@ class DataSet:
                 self.name, operations, commit_message=message, repo_type="dataset", parent_commit=parent
             )
 
-    def _starts(self, owner: str, there: Listing) -> int:
+    def _owner(self, there: Listing) -> tuple[str, int]:
+        """Whose it is and how often that arena has started; nobody's, and 0, where no note says so."""
         if OWNER not in there.files:
-            return 0
+            return "", 0
         with TemporaryDirectory() as folder:
             written = self.fetch([OWNER], there.commit, Path(folder))[0].read_bytes()
         try:
             note = json.loads(written)
-            named, starts = str(note["owner"]), int(note["starts"])
+            return str(note["owner"]), int(note["starts"])
         except (ValueError, TypeError, KeyError) as error:
             raise KeepingProblem(
                 f"The file {OWNER} of the data set {self.name} can't be understood; delete it there if the data set "
                 "is this arena's alone."
             ) from error
-        if named != owner:
-            raise KeepingProblem(
-                f"The data set {self.name} is kept by another arena ({named}); give this one ({owner}) its own, or "
-                f"delete {OWNER} there if the other is gone."
-            )
-        return starts
 
 
 class Passing(KeepingProblem):

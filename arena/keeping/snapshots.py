@@ -81,16 +81,25 @@ def fetch_note(dataset: DataSet, there: Listing, snapshot: Snapshot, folder: Pat
         ) from error
 
 
-def upload_snapshot(dataset: DataSet, copy: Path, note: Note, folder: Path) -> Snapshot:
+def upload_snapshot(dataset: DataSet, start: int, copy: Path, note: Note, folder: Path) -> Snapshot:
     """Add a sound copy of the database, which holds what the note says, and drop what is needed no more, at once.
 
-    The newest `KEPT` snapshots stay, and every journal that the oldest of them does not hold. Raises `KeepingProblem`.
+    The newest `KEPT` snapshots stay, and every journal that one of them does not hold. Only the process that started
+    last adds snapshots: it began with all that was there, so it lacks nothing that an earlier one dropped, and an
+    earlier one, which may lack what it dropped, never covers its snapshots. Raises `KeepingProblem`, also where
+    another process has started since `start`.
     """
-    there = dataset.listing()
+    there = dataset.listing()  # after the note: it names no journal that is younger than the next start
+    if dataset.starts(there) != start:
+        raise KeepingProblem(
+            f"Another arena has started on the data set {dataset.name} since this one did, which still adds its votes "
+            "there but no snapshots; if the other is gone, start this one again."
+        )
     before = snapshots_in(there.files)
     new = Snapshot(before[0].number + 1 if before else 1, _sha256(copy))
     kept = [new, *before][:KEPT]
-    held = fetch_note(dataset, there, kept[-1], folder).journals if len(kept) == KEPT else ()
+    notes = [fetch_note(dataset, there, old, folder) for old in kept[1:]]
+    held = set(note.journals).intersection(*(old.journals for old in notes)) if len(kept) == KEPT else ()
     gone = {path for old in before[KEPT - 1 :] for path in (old.file, old.note)}.union(held)
     added: dict[str, Path | bytes] = {new.file: copy, new.note: json.dumps(asdict(note)).encode()}
     dataset.change(added, sorted(gone & set(there.files)), f"Snapshot {new.number}")

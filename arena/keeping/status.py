@@ -14,7 +14,8 @@ class KeepingStatus:
     """Where votes stay: on a disk that lasts, in a database server, in a data set on the Hub, or nowhere for long.
 
     With a data set: the newest vote that is in it, when it last held every vote there was, how many seconds ago that
-    is (or the start, where it never did), whether that is too long (`late`), and what went wrong last ("": nothing).
+    is (or the start, where it never did), whether that is too long (`late`), and what is wrong (`problem`): with the
+    last flush, else with the snapshot that was tried last or is on its way for too long; "" where nothing is.
     """
 
     kind: Kind

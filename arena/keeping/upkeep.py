@@ -28,6 +28,7 @@ class Upkeep:
         """Replay what came back. Raises `DatabaseProblem` where a journal can't be understood or stored."""
         self.dataset = restored.dataset
         self._database, self._folder, self._snapshot_seconds = database, restored.folder, snapshot_seconds
+        self._start = restored.start
         told = _replay(database, restored)
         with database.read() as session:
             unchanged = newest_vote(session) == restored.sequence
@@ -59,7 +60,7 @@ class Upkeep:
         copy = self._folder / "copy.db"
         copy_of(sqlite_path(self._database.url), copy)
         sequence = newest_in(copy)
-        snapshot = upload_snapshot(self.dataset, copy, Note(journals, beside), self._folder / "notes")
+        snapshot = upload_snapshot(self.dataset, self._start, copy, Note(journals, beside), self._folder / "notes")
         copy.unlink()
         self._in_snapshot, self._beside, self._snapshot_at = sequence, beside, time.monotonic()
         _log.info("Snapshot %d is in %s, with votes up to number %d.", snapshot.number, self.dataset.name, sequence)
