@@ -172,6 +172,49 @@ def test_every_contestant_s_own_name_is_known_and_so_is_that_of_who_joins_later(
     assert len(named("I am Zorblax, made by Quuxcorp.", playing.names())) == 2
 
 
+def joined_by(name: str, maker: str = "Quuxcorp") -> Names:
+    stranger = SPECS[0].model_copy(update={"id": "contestant-1", "name": name, "makers": (maker,)})
+    return Names([*SPECS, stranger])
+
+
+ORDINARY = (
+    "I'm sorry, but as an AI language model I was trained on data up to 2021.",
+    "I'm happy to help, I'm here for you, and I'm fine-tuning my answer, which was made by us.",
+    "I'm not a medical professional, and I am ready to go on writing: I am writing to apply for the role.",
+    "My name is Sarah, I am German, and I was taught by monks.",
+    "Sure! Happy to help.",
+    "Happy here.",
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Trained SmolLM2 135M",
+            "Fine-tuned SmolLM2",
+            "Taught SmolLM2",
+            "German Llama",
+            "Medical Llama",
+            "Just Llama",
+        ),
+        *("Happy Helper 1B", "Here 1B", "Sorry 7B", "Sure 1B", "Ready", "Writing Assistant"),
+    ],
+)
+def test_one_contestant_s_name_spoils_no_other_s_answers_and_is_hidden_whole(name: str) -> None:
+    names = joined_by(name, maker="Us")
+    assert [text for text in ORDINARY if named(text, names)] == []
+    shown = masked(f"Hello! I am {name}, your assistant.", names, complete=True)
+    assert not any(word in shown.split() for word in name.split()), shown
+
+
+def test_a_contestant_s_family_is_a_name_where_it_has_a_capital_and_its_whole_name_in_any_case() -> None:
+    names = joined_by("Zephyrus Writer 7B")
+    for text in ("I am Zephyrus.", "I AM ZEPHYRUS.", "i am zephyrus writer 7b.", "I was made by Quuxcorp."):
+        assert named(text, names), text
+    assert not named("I am zephyrus.", names)
+
+
 def test_of_what_visitors_ask_the_questions_for_a_name_are_known_and_no_others() -> None:
     missed = [prompt for prompt in cases("probes") if not is_probe(prompt, NAMES)]
     taken = [prompt for prompt in cases("innocent") if is_probe(prompt, NAMES)]
@@ -207,27 +250,41 @@ PIECES = (
     "I| am| |Qwen|Q|w|e|n|.| 2.5|\n|\n\n|**|<b>|</b>|<|</|&#81;|&|我|是|通|义|千问|\u3002|\uff01|ChatGPT|Chat| GPT|-4o"
     "| mini|hugging| face|_|-|1.5B params| made by|OpenAI|I'm |my name is |\u200b|Ｑｗ|Qwеn|x|...|\"|)|?|é|\u0301|0.5"
     "|B parameters|/|Q w e n| I a m | p a r a m s|name|Name: |[|](http://q.w|](|\n- "
-    "| the quick brown fox jumps over the lazy dog "
+    "| the quick brown fox jumps over the lazy dog |\\textbf{|\\te|xt{|}|\\|™|step| Step|granite| 2|Happy|happy| Helper"
+    "|ready| Ready|私は|です|저는 |입니다|«|» here!"
 )
+WITH_WORDS = joined_by("Happy Helper", "Ready")
 pieces = st.lists(st.sampled_from(PIECES.split("|")), max_size=40)
 
 
 @given(pieces=pieces)
 def test_whatever_comes_nothing_shown_is_taken_back(pieces: list[str]) -> None:
-    screen, text, before = Screen(NAMES), "", ""
+    screen, text, before = Screen(WITH_WORDS), "", ""
     for piece in pieces:
         text += piece
         shown = screen.show(text, complete=False)
         assert shown.startswith(before)
-        assert shown == masked(text, NAMES, complete=False), "what came before makes no difference"
+        assert shown == masked(text, WITH_WORDS, complete=False), "what came before makes no difference"
         before = shown
     assert screen.show(text, complete=True).startswith(before)
-    assert screen.told == bool(named(text, NAMES))
+    assert screen.told == bool(named(text, WITH_WORDS))
 
 
 def test_no_answer_takes_more_than_its_share_of_work() -> None:
     """Each passage is read with the one before it alone: twice the text is twice the passages."""
-    for text in ("Google and Qwen, I am an ai ", "i am an ", "q w e n ", "a", "我是一个由", "<b>", "&a", "'\"("):
+    begun = (
+        "Google and Qwen, I am an ai ",
+        "i am an ",
+        "q w e n ",
+        "a",
+        "我是一个由",
+        "<b>",
+        "&a",
+        "'\"(",
+        "\\text",
+        "step ",
+    )
+    for text in begun:
         shown = Screen(NAMES).show(text * 4000, complete=False)
         assert len(shown) > len(text) * 4000 - 300, "no more than a passage waits"
 

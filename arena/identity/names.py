@@ -12,8 +12,9 @@ from pathlib import Path
 from arena.identity.plain import Plain, plain
 from models.spec import ModelSpec
 
-# One character for each kind of name, which no text has: `plain` leaves private ones out.
-MODEL, MAKER, SIZE = "\ue000", "\ue001", "\ue002"
+# One character for each kind of name, which no text has: `plain` leaves private ones out. A WORD is a model's name that
+# is a word as well and stands there with a capital ("Granite"), a COMMON one stands there like any other ("granite").
+MODEL, MAKER, SIZE, WORD, COMMON = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
 _SEPARATOR = re.compile(r"[\s.\-]+")
 _CJK = re.compile("[\u3400-\u9fff]")
 _BEGINS = r"(?:(?<![a-z0-9])|(?<=iam)|(?<=nameis))"
@@ -32,13 +33,14 @@ _SIZE = (
 # Words of contestants' names that say nothing of a family.
 _COMMON = re.compile(
     "models?|assistant|small|large|tiny|mini|base|instruct|chat|fast|slow|test|demo|local|remote|server|judge|student"
-    "|teacher|open|free|best|good|default|first|second|left|right|human|baseline|latest"
+    "|teacher|open|free|best|good|default|first|second|left|right|human|baseline|latest|english|german|french|spanish"
+    "|italian|dutch|polish|russian|chinese|japanese|korean|arabic|turkish|american|british|european|indian|swiss"
 )
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A name (`MODEL`, `MAKER` or `SIZE`) in a plain text."""
+    """A name in a plain text, and of which kind."""
 
     start: int
     end: int
@@ -51,24 +53,37 @@ class Names:
     def __init__(self, specs: Iterable[ModelSpec] = ()) -> None:
         with (Path(__file__).parent / "names.toml").open("rb") as file:
             known = tomllib.load(file)
-        self._models = {_words(name) for name in known["models"]}
-        self._makers = {_words(name) for name in known["makers"]}
-        for spec in specs:
-            self._models |= {_words(name) for name in (spec.id, spec.name, *_family(spec.name))}
-            self._makers |= {_words(maker) for maker in spec.makers}
-        # One word alone may be both a maker and its model ("Moonshot"): then a rule of either finds it.
-        self._makers = {name for name in self._makers - self._models if name}
-        self._models.discard(())
         self._everyday = frozenset("".join(_words(name)) for name in known["everyday"])
+        self._ordinary = frozenset("".join(_words(name)) for name in known["ordinary"])
+        models, makers = ({_words(name) for name in known[kind]} for kind in ("models", "makers"))
+        # Of contestants' names those that may be any word, "Happy" or "Us": with a capital alone they are names.
+        capital: dict[str, set[tuple[str, ...]]] = {"model": set(), "maker": set()}
+        for spec in specs:
+            for name in (spec.id, spec.name, *_family(spec.name)):
+                (capital["model"] if _is_a_word(name) else models).add(_words(name))
+            for maker in spec.makers:
+                (capital["maker"] if _is_a_word(maker) else makers).add(_words(maker))
+        # One word alone may be both a maker and its model ("Moonshot"): then a rule of either finds it.
+        self._models, self._makers = models - {()}, makers - models - {()}
+        self._words = capital["model"] - models - makers - {()}
+        self._firms = capital["maker"] - models - makers - self._words - {()}
 
     def find(self, text: Plain) -> list[Hit]:
         """Every name in the text, in order; where one begins within another, the longer one."""
-        kinds = {"model": MODEL, "maker": MAKER, "size": SIZE}
-        return [Hit(*found.span(), kinds[found.lastgroup or ""]) for found in self._pattern.finditer(text.text)]
+        found = ((one, self._kind(text, one)) for one in self._pattern.finditer(text.text))
+        return [Hit(*one.span(), kind) for one, kind in found if kind]
 
-    def everyday(self, text: Plain, hit: Hit) -> bool:
-        """Whether the name, as it stands there, is as likely an animal, a wind or a star."""
-        return _SEPARATOR.sub("", text.text[hit.start : hit.end]) in self._everyday
+    def _kind(self, text: Plain, found: re.Match[str]) -> str | None:
+        """None: a contestant's name that is a mere word there."""
+        small = text.small(found.start())
+        if found.lastgroup in ("word", "firm"):
+            return None if small else WORD if found.lastgroup == "word" else MAKER
+        if found.lastgroup != "model":
+            return MAKER if found.lastgroup == "maker" else SIZE
+        name = _SEPARATOR.sub("", found[0])
+        if name.rstrip("0123456789") in self._ordinary:
+            return COMMON
+        return MODEL if name not in self._everyday else COMMON if small else WORD
 
     def beginning(self, text: Plain) -> int | None:
         """Where a name may begin that the text's end cuts off, as an index of the plain text; None: nowhere."""
@@ -90,7 +105,7 @@ class Names:
 
     @cached_property
     def _beginnings(self) -> frozenset[str]:
-        squeezed = ("".join(words) for words in self._models | self._makers)
+        squeezed = ("".join(words) for words in self._models | self._makers | self._words | self._firms)
         return frozenset(name[:length] for name in squeezed for length in range(1, len(name) + 1))
 
     @cached_property
@@ -100,8 +115,9 @@ class Names:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        models, makers = _alternatives(self._models), _alternatives(self._makers)
-        return re.compile(f"(?P<model>{models})|(?P<maker>{makers})|(?P<size>{_SIZE})")
+        names = {"model": self._models, "maker": self._makers, "word": self._words, "firm": self._firms}
+        kinds = "|".join(f"(?P<{kind}>{_alternatives(found)})" for kind, found in names.items() if found)
+        return re.compile(f"{kinds}|(?P<size>{_SIZE})")
 
 
 class Playing:
@@ -152,3 +168,8 @@ def _family(name: str) -> list[str]:
     """The word that a contestant's name begins with, without its version, where that is more than a common word."""
     found = re.match(r"[^\W\d_]{4,}", name)
     return [found[0]] if found and not _COMMON.fullmatch(found[0].lower()) else []
+
+
+def _is_a_word(name: str) -> bool:
+    """Whether it is written as a word may be: one, and without digits or capitals within ("Zorblax", not "SmolLM")."""
+    return name.isalpha() and (name[1:].islower() or name.isupper())

@@ -9,14 +9,21 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from arena.identity.names import MAKER, MODEL, SIZE, Hit, Names
+from arena.identity.names import COMMON, MAKER, MODEL, SIZE, WORD, Hit, Names
 from arena.identity.plain import TARGET, Plain, plain
 
 MOST = 240  # characters of a passage: as much as an answer ever waits to be shown
 _ITEM = r"\n(?=[ \t]{0,8}(?:[-*+\u2022]|[0-9]{1,3}[.)])[ \t])"  # of a list: the line before its mark is a passage
 _END = re.compile(r"(?<!\.)[.!?][)\"'*_\]\u201d]{0,3}\s|[\u3002\uff01\uff1f]|\n[ \t]{0,8}\n|" + _ITEM)
 _PLACE = re.compile(r"\{([a-z]+)\}")
-_KINDS = {"model": MODEL, "maker": MAKER, "name": f"[{MODEL}{MAKER}]", "size": SIZE}
+_KINDS = {
+    "sure": MODEL,
+    "model": f"[{MODEL}{WORD}]",
+    "maker": MAKER,
+    "name": f"[{MODEL}{WORD}{MAKER}]",
+    "common": COMMON,
+    "size": SIZE,
+}
 _CUT = 3  # letters of a name that an answer's end cuts off, from which on they are taken for it
 
 
@@ -77,7 +84,7 @@ def _with_targets(text: str, spans: list[Span], end: int) -> list[Span]:
 def _is_all(names: Names, text: str) -> bool:
     """Whether a short answer is a name and nothing else, or a form that is filled in with one."""
     seen = plain(text)
-    told, _ = marked(seen.text, [hit for hit in names.find(seen) if not names.everyday(seen, hit)])
+    told, _ = marked(seen.text, [hit for hit in names.find(seen) if hit.kind not in (WORD, COMMON)])
     return any(rule.match(told) for rule in rules("whole"))
 
 
@@ -85,18 +92,28 @@ def _cut_off(names: Names, seen: Plain, hits: list[Hit]) -> list[Hit]:
     begins = names.beginning(seen)
     if begins is None or len(seen.text) - begins < _CUT or not seen.text[-1].isalnum():
         return []
+    if seen.small(begins):  # as any word may be that is cut off
+        return []
     return [] if any(hit.end > begins for hit in hits) else [Hit(begins, len(seen.text), MODEL)]
 
 
 def _says_who(seen: Plain, hits: list[Hit], before: int, start: int) -> bool:
     """Whether a rule finds a name of the passage itself, and not of the one before."""
-    text, here = marked(seen.text, hits)
-    first = next(place for place, hit in zip(here, hits, strict=True) if before + seen.starts[hit.start] >= start)
+    more = [hit for hit in hits if hit.kind != COMMON]
     return any(
-        found.end() > first and any(found.start() <= place < found.end() for place in here if place >= first)
-        for rule in rules("told")
+        any(found.start() <= place < found.end() for place in places)
+        for table, known in (("direct", hits), ("told", more))
+        for text, places in [_marked_from(seen, known, start - before)]
+        if places
+        for rule in rules(table)
         for found in rule.finditer(text)
     )
+
+
+def _marked_from(seen: Plain, hits: list[Hit], start: int) -> tuple[str, list[int]]:
+    """The marked text, and where the names are that begin at `start` in the raw text or behind it."""
+    text, places = marked(seen.text, hits)
+    return text, [place for place, hit in zip(places, hits, strict=True) if seen.starts[hit.start] >= start]
 
 
 def marked(text: str, hits: list[Hit]) -> tuple[str, list[int]]:
@@ -114,7 +131,7 @@ def marked(text: str, hits: list[Hit]) -> tuple[str, list[int]]:
 
 @cache
 def rules(table: str) -> tuple[re.Pattern[str], ...]:
-    """The rules of one table of rules.toml, "told", "whole" or "asked", as patterns over a marked text."""
+    """The rules of one table of rules.toml, such as "told" or "asked", as patterns over a marked text."""
     with (Path(__file__).parent / "rules.toml").open("rb") as file:
         content = tomllib.load(file)
     parts: dict[str, str] = dict(_KINDS)

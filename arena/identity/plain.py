@@ -6,19 +6,22 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 # What a page shows nothing of, or as the character that it stands for.
 _TAG = (
-    r"</?(?:a|b|big|br|code|del|div|em|font|i|ins|kbd|li|mark|p|s|small|span|strong|sub|sup|tt|u|wbr)"
+    r"</?(?:a|b|big|br|code|del|div|em|font|h[1-6]|i|ins|kbd|li|mark|p|q|s|small|span|strong|sub|sup|tt|u|wbr)"
     r"(?:\s[^<>]{0,40})?/?>"
 )
 _LINK = r"\]\([^()\s]{0,100}\)"
-_UNIT = re.compile(rf"(?ai:{_TAG})|{_LINK}|&(?:#\d{{1,7}}|#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z]{{2,8}});|(?s:.)")
-_UNFINISHED = re.compile(r"(?:<(?:/|/?[A-Za-z][^<>]{0,48})?|&#?\w{0,8}|\](?:\([^()\s]{0,100})?)\Z")
+_LATEX = r"\\(?:text|math|mbox|boxed|operatorname|boldsymbol|emph|underline)[a-z]{0,6}\*?(?=\{)"
+_UNIT = re.compile(rf"(?ai:{_TAG})|{_LINK}|{_LATEX}|&(?:#\d{{1,7}}|#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z]{{2,8}});|(?s:.)")
+_UNFINISHED = re.compile(r"(?:<(?:/|/?[A-Za-z][^<>]{0,48})?|&#?\w{0,8}|\\[a-z]{0,18}\*?|\](?:\([^()\s]{0,100})?)\Z")
 # Where a link leads, which no reader sees but the page's source has.
 TARGET = re.compile(r"(?<=\]\()[^()\s]{1,100}(?=\))")
-_UNUSUAL = re.compile(r"[^ !\"#$%'()+,\-./0-9:;=?@A-Za-z^{|}]")  # whatever is read as something else
-_MARKDOWN = "*`~\\["
+_UNUSUAL = re.compile(r"[^ !\"#$%'()+,\-./0-9:;=?@A-Z_a-z^|\n\t]")  # whatever is read as something else
+_MARKDOWN = "*`~\\[{}"  # and the braces of LaTeX
+_TRADE = "\u2122\u2120\xae\xa9"
 _NOT_SEEN = ("Mn", "Me", "Cf", "Cc", "Cs", "Co")
 _SPELLED = re.compile(r"(?<![a-z0-9'])[a-z](?:([ .|/·-]{1,2})[a-z](?![a-z0-9]))(?:\1[a-z](?![a-z0-9])){1,60}")
 _SPELLED_SO_FAR = re.compile(r"(?<![a-z0-9'])[a-z](?:([ .|/·-]{1,2})[a-z](?![a-z0-9]))(?:\1[a-z](?![a-z0-9])){0,60}\Z")
@@ -30,7 +33,8 @@ _LOOKS = dict(
     zip("аеорсухіјѕԁԛԝһкмтнвгӏпսօոαορεικνυτχγωβημζℓıɡɑ", "aeopcyxijsdqwhkmthbrlnuonaopeiknutxywbhmzliga", strict=True)
 )
 _SAME = {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u3002": ".", "\uff0e": ".", "\u3001": ",",
-         "_": " ", "\n": " ", "\t": " ", "\u3000": " "}  # fmt: skip
+         "\u201e": '"', "\xab": '"', "\xbb": '"', "_": " ", "\n": " ", "\t": " ", "\u3000": " "}  # fmt: skip
+_SPACES = str.maketrans("_\n\t", "   ")
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 
 
@@ -41,6 +45,11 @@ class Plain:
     text: str
     starts: tuple[int, ...]
     ends: tuple[int, ...]
+    raw: str
+
+    def small(self, i: int) -> bool:
+        """Whether character i is a small letter of the raw text."""
+        return self.raw[self.starts[i] : self.ends[i]].islower()
 
 
 def plain(raw: str) -> Plain:
@@ -54,13 +63,13 @@ def read(raw: str) -> Plain:
     starts: list[int] = []
     ends: list[int] = []
     if raw.isascii() and not _UNUSUAL.search(raw):
-        return Plain(raw.lower(), tuple(range(len(raw))), tuple(range(1, len(raw) + 1)))
+        return Plain(raw.lower().translate(_SPACES), tuple(range(len(raw))), tuple(range(1, len(raw) + 1)), raw)
     for unit in _UNIT.finditer(raw):
         for char in _read(unit[0]):
             chars.append(char)
             starts.append(unit.start())
             ends.append(unit.end())
-    return Plain("".join(chars), tuple(starts), tuple(ends))
+    return Plain("".join(chars), tuple(starts), tuple(ends), raw)
 
 
 def unfinished(raw: str) -> int:
@@ -69,15 +78,18 @@ def unfinished(raw: str) -> int:
     return found.start() if found else len(raw)
 
 
+@lru_cache(4096)
 def _read(unit: str) -> str:
     if len(unit) > 1:
         if unit[0] == "<":
             return " " if re.match(r"(?ai)</?(?:br|div|li|p)\b", unit) else ""
-        if unit[0] == "]":
+        if unit[0] in "]\\":
             return ""
         unit = html.unescape(unit)
     if len(unit) == 1 and unit.isascii():
         return "" if unit in _MARKDOWN or (unit < " " and unit not in "\n\t") else _SAME.get(unit, unit.lower())
+    if unit in _TRADE or "\uac00" <= unit <= "\ud7a3":  # Korean syllables would fall apart
+        return "" if unit in _TRADE else unit
     # Full-width and mathematical letters first, then marks off, then look-alikes.
     seen = (char for char in unicodedata.normalize("NFKD", unit) if unicodedata.category(char) not in _NOT_SEEN)
     return "".join(_like(char) for char in "".join(seen).casefold())
@@ -103,5 +115,8 @@ def joined(text: Plain, *, so_far: bool = False) -> Plain:
         return text
     kept = [i for i in range(len(text.text)) if i not in drop]
     return Plain(
-        "".join(text.text[i] for i in kept), tuple(text.starts[i] for i in kept), tuple(text.ends[i] for i in kept)
+        "".join(text.text[i] for i in kept),
+        tuple(text.starts[i] for i in kept),
+        tuple(text.ends[i] for i in kept),
+        text.raw,
     )

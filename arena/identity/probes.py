@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from arena.identity.names import Names
+from arena.identity.names import COMMON, MODEL, WORD, Names
 from arena.identity.passages import marked, passages, rules
 from arena.identity.plain import plain
 
@@ -30,5 +31,7 @@ def _asks(passage: str, names: Names) -> bool:
 
 def _finds(table: str, passage: str, names: Names) -> bool:
     seen = plain(passage)
-    text, _ = marked(seen.text, names.find(seen))
+    # Visitors write in small letters: there a word that is a name as well is one.
+    hits = [replace(hit, kind=MODEL) if hit.kind in (WORD, COMMON) else hit for hit in names.find(seen)]
+    text, _ = marked(seen.text, hits)
     return any(rule.search(text.strip()) for rule in rules(table))
