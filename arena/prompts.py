@@ -7,7 +7,7 @@ import unicodedata
 
 from db.reasoning import without_reasoning
 
-# Answers keep their reasoning in the database; no visitor sees it, on either side.
+# Answers keep their reasoning in the database; visitors see none that is marked as such, on either side.
 _HALF_TAG = re.compile(r"<(?ai:t(?:h(?:i(?:nk?)?)?)?)?\Z")
 _KEPT_CONTROLS = "\n\t"
 

@@ -14,7 +14,9 @@ from models.chat import Done, Failed, FinishReason
 from models.local.engine import Footprint, Question, Unusable
 from models.local.gguf import Shape, read_header
 from models.local.memory import available_memory
+from models.local.rendering import Rendering
 from models.local.slots import Slot, Slots
+from models.local.thinking import marked, opens_reasoning
 from models.spec import ModelSpec
 
 # Tokens of prompts computed at a time. A prompt can be cancelled, and lets the other answers go on, only between
@@ -28,7 +30,9 @@ class LlamaCppEngine:
     """One model with `slots` answers at a time, each with the spec's whole context to itself."""
 
     def __init__(self, spec: ModelSpec, weights: Path | None, threads: int, slots: int) -> None:
-        self._server = xllamacpp.Server(_parameters(spec, _file(weights), threads, slots))
+        parameters = _parameters(spec, _file(weights), threads, slots)
+        self._server = xllamacpp.Server(parameters)
+        self._rendering = Rendering(self._server.listening_address, parameters.api_keys[0])
         self._slots = Slots(slots)
 
     @staticmethod
@@ -49,7 +53,7 @@ class LlamaCppEngine:
         llama.cpp's cache depend a little on how they came about, so that a near-tie of two tokens may then go the
         other way; everything else is read anew, and depends on nothing that was asked before.
         """
-        reading = _Reading(emit, stopped)
+        reading = _Reading(marked(emit) if self._begins_reasoning(question) else emit, stopped)
         slot = self._slots.take(question.conversation)
         try:
             self._server.handle_chat_completions(_request(question, slot), reading)
@@ -57,6 +61,10 @@ class LlamaCppEngine:
             # Until it has begun to read this prompt, the slot holds what was there before.
             self._slots.give_back(slot, question.conversation if reading.begun else "")
         return reading.end or Failed("llama.cpp ended without a finish reason")
+
+    def _begins_reasoning(self, question: Question) -> bool:
+        # A grammar leaves no room for reasoning: what it allows is the answer from the first letter on.
+        return not question.sampling.schema and opens_reasoning(self._rendering.prompt(question.messages))
 
 
 class _Reading:
@@ -167,7 +175,7 @@ def _forget(parameters: xllamacpp.CommonParams) -> None:
 
 
 def _shut_doors(parameters: xllamacpp.CommonParams) -> None:
-    """It always listens on a loopback port of its choice; nobody knows the key, so nobody gets in."""
+    """It always listens on a loopback port of its choice; this process alone knows the key, so nobody else gets in."""
     parameters.hostnames = ["127.0.0.1"]
     parameters.api_keys = [secrets.token_urlsafe(32)]
     parameters.endpoint_slots = False

@@ -21,6 +21,7 @@ from models.local.answering import Answering
 from models.local.batch import Batch
 from models.local.engine import Question, Unusable
 from models.local.sampler import Chance
+from models.local.thinking import marked, opens_reasoning
 from models.local.timeline import Timeline
 from models.local.wording import Wording
 from models.spec import ModelSpec
@@ -45,7 +46,8 @@ class LoadedModel:
 
     def asked(self, question: Question, emit: Callable[[str], None], stopped: Callable[[], bool]) -> Answering | Failed:
         """The question as a batch takes it, or why it can't be answered."""
-        prompt = self.words.prompt(question.messages)
+        text = self.words.written(question.messages)
+        prompt = self.words.ids(text)
         room = self._context - len(prompt)
         if room < 1:
             return Failed(f"the prompt has {len(prompt)} tokens, the context holds {self._context}", fault=False)
@@ -55,7 +57,7 @@ class LoadedModel:
             ends=self._ends,
             chance=Chance(question.sampling, question.seed, prompt),
             wording=Wording(self.words.backend, question.sampling.stop),
-            emit=emit,
+            emit=marked(emit) if opens_reasoning(text) else emit,
             stopped=stopped,
         )
 
@@ -107,10 +109,17 @@ class Words:
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
         """The conversation in token ids, ready for the answer."""
+        return self.ids(self.written(messages))
+
+    def written(self, messages: Sequence[Message]) -> str:
+        """The conversation as the template writes it, ready for the answer."""
         turns = [{"role": message.role, "content": message.text} for message in messages]
-        text = self._tokenizer.apply_chat_template(
+        text: str = self._tokenizer.apply_chat_template(
             turns, chat_template=self._template, add_generation_prompt=True, tokenize=False
         )
+        return text
+
+    def ids(self, text: str) -> list[int]:
         # The template has written every special token itself.
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
