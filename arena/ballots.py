@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 
 from arena.gate import Closed
 from arena.view import View
@@ -127,7 +128,7 @@ class Ballots:
         if self._held.get(ballot.battle_id) is ballot:
             del self._held[ballot.battle_id]
         ballot.writing = writing = self._store(ballot)
-        writing.add_done_callback(_complain)
+        writing.add_done_callback(partial(_complain, ballot.battle_id))
         ballot.decided.set_result(None)
         return writing
 
@@ -135,10 +136,10 @@ class Ballots:
         return await asyncio.to_thread(self._view, ballot.battle_id, ballot.voter)
 
 
-def _complain(writing: Future[bool]) -> None:
-    """Say that a vote is lost, and not whose: its page may be gone by now."""
+def _complain(battle_id: str, writing: Future[bool]) -> None:
+    """Say that a vote is lost, and on which battle: its page may be gone by now."""
     error = writing.exception()
     if isinstance(error, Refused):
         log.info("A choice was refused when it was to be stored: %s", error)
     elif error:
-        log.error("A vote could not be stored: %s", error)
+        log.error("The vote on battle %s could not be stored: %s", battle_id, error)

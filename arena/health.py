@@ -7,9 +7,10 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from arena.gate import Gate
 from db.session import Database, DatabaseProblem
@@ -18,11 +19,13 @@ from models.residency import Residency
 
 # What an answer may be old, in seconds: however often it is asked for, the database is looked at this seldom.
 FRESH_SECONDS = 1.0
-PATIENCE = 5.0  # seconds for the writer's answer
+PATIENCE = 5.0  # seconds for the database's answer, and for its writer's
 ENOUGH_MODELS = 2
 UNFIT = ("down", "stopping")  # where whoever spreads visitors over several arenas should send nobody
 
 log = logging.getLogger("paddock.health")
+
+T = TypeVar("T")
 
 
 class Keeping(Protocol):
@@ -118,10 +121,14 @@ def health(services: Observed, *, named: bool = False) -> dict[str, Any]:
 
 
 class Checkup:
-    """`health` for many who ask at once: one looks, the others get the same answer. For one event loop."""
+    """`health` for many who ask at once: one looks, the others get the same answer. For one event loop.
+
+    Its thread is its own: all those of the loop may be waiting for the very database that is to be called down.
+    """
 
     def __init__(self, look: Callable[[], dict[str, Any]]) -> None:
         self._look = look
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="health")
         self._looking = asyncio.Lock()
         self._seen: dict[str, Any] = {}
         self._at = -FRESH_SECONDS
@@ -129,7 +136,7 @@ class Checkup:
     async def latest(self) -> dict[str, Any]:
         async with self._looking:
             if time.monotonic() - self._at >= FRESH_SECONDS:
-                self._seen = await asyncio.to_thread(self._look)
+                self._seen = await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
                 self._at = time.monotonic()
             return self._seen
 
@@ -166,14 +173,13 @@ def _status(
 def _database(database: Database, named: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"reachable": False, "writable": False, "newest_vote": None}
     try:
-        with database.read() as session:
-            found["newest_vote"] = newest_vote(session)
+        found["newest_vote"] = _soon(database.look(newest_vote))
         found["reachable"] = True
         # An empty transaction: the writer lives, has the right to write, and waits for nobody.
-        database.submit(lambda _: None).result(PATIENCE)
+        _soon(database.submit(lambda _: None))
         found["writable"] = True
     except TimeoutError:
-        problem = f"Nothing could be written within {PATIENCE:.0f} s."
+        problem = f"Nothing could be {'written' if found['reachable'] else 'read'} within {PATIENCE:.0f} s."
     except DatabaseProblem as error:
         problem = str(error)
     else:
@@ -182,11 +188,20 @@ def _database(database: Database, named: bool) -> dict[str, Any]:
     return found | ({"problem": problem} if named else {})
 
 
+def _soon(answer: Future[T]) -> T:
+    """What comes within `PATIENCE`, or `TimeoutError`."""
+    try:
+        return answer.result(PATIENCE)
+    finally:
+        answer.cancel()  # the next look asks again; those before it must not stand in its way
+
+
 def _models(places: Sequence[Residency], named: bool) -> dict[str, Any]:
     found: dict[str, Any] = {
         "ready": sum(place.available for place in places),
         "total": len(places),
-        "states": dict(Counter(place.state for place in places)),
+        # Which of those that can be had are in memory changes with a battle, and would tell who plays in it.
+        "states": dict(Counter("ready" if place.available and not named else place.state for place in places)),
     }
     if named:
         found["each"] = [

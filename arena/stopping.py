@@ -41,7 +41,8 @@ def finish(battles: Battles, seconds: float) -> None:
     """Turn newcomers away, give running answers `seconds` to end, stop the others, and close the ballot.
 
     Votes are taken meanwhile; when this returns, all that were taken are in the database and no more come. Raises
-    `DatabaseProblem`, with the ballot closed all the same, where the database can't be written any more.
+    `DatabaseProblem`, with the ballot closed all the same, where the database can't be written any more, or does not
+    answer in time.
     """
     gate = battles.gate
     gate.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from db.url import is_sqlite, name_of
 from db.url import sqlite_path as sqlite_path
 
 GROUP_SIZE = 64
+END_SECONDS = 35.0  # for what was submitted, at the end; longer than a writer may stand in line
 
 T = TypeVar("T")
 Work = Callable[[Session], Any]
@@ -34,6 +35,8 @@ Work = Callable[[Session], Any]
 
 class Database:
     """An open database. `read` gives a session that can't write; `write` runs on the writer thread.
+
+    A server that falls silent fails what waits for it (`postgres.Patience`), and new connections are tried.
 
     `name` is for messages and holds no password. `shared`: other processes may write to it at the same time.
     Without `references` SQLite enforces no foreign keys: for migrations alone, which must be able to remake a table
@@ -43,8 +46,10 @@ class Database:
     def __init__(self, url: str, *, references: bool = True) -> None:
         self.url, self.name = url, name_of(url)
         self.shared = not is_sqlite(url)
-        self._reader = _engine(url, writable=False)
-        self._writer = _engine(url, writable=True, references=references)
+        self._patience = postgres.Patience(postgres.SILENT_SECONDS if references else postgres.MIGRATING_SECONDS)
+        self._reader = _engine(url, self._patience, writable=False)
+        self._writer = _engine(url, self._patience, writable=True, references=references)
+        self._looks = ThreadPoolExecutor(1, thread_name_prefix="db-look")
         self._jobs: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
         self._closed = False
         self._empties_log = threading.Event()
@@ -62,6 +67,21 @@ class Database:
             raise DatabaseProblem(f"The database {self.name} can't be read: too many read it at once.") from error
         except DBAPIError as error:
             raise DatabaseProblem(f"The database {self.name} can't be read: {postgres.why(error)}.") from error
+
+    def look(self, work: Callable[[Session], T]) -> Future[T]:
+        """Queue `work` for one more thread that only reads: for whoever can't wait as long as the server may be silent.
+
+        What comes raises what `work` does, or `DatabaseProblem`; that it takes too long keeps no other thread.
+        """
+
+        def read() -> T:
+            with self.read() as session:
+                return work(session)
+
+        with self._door:
+            if self._closed:
+                raise DatabaseProblem(f"The database {self.name} is closed.")
+            return self._looks.submit(read)
 
     def submit(self, work: Callable[[Session], T]) -> Future[T]:
         """Queue `work` for the writer; the future resolves after its commit reached the disk.
@@ -88,16 +108,49 @@ class Database:
             self._empties_log.set()
             self.submit(lambda _: None)
 
+    def settle(self) -> None:
+        """Return when all that was submitted so far is written: whoever calls this is about to close.
+
+        Raises `DatabaseProblem` where it can't be, or is not within `END_SECONDS`. A server that has not
+        answered by then, or was silent, is waited for no more: what still waits for it fails within moments.
+        """
+        last = self.submit(lambda _: None)
+        try:
+            last.result(END_SECONDS)
+        except TimeoutError:
+            self._patience.end()
+            wait([last], postgres.CONNECT_SECONDS)  # so that everybody who waits for a write hears of it
+            raise self._late() from None
+        except DatabaseProblem:
+            if self._patience.silent:
+                self._patience.end()
+            raise
+
     def close(self) -> None:
-        """Finish what was submitted, then close every connection; the writer's last of all."""
+        """Finish what was submitted, then close every connection; the writer's last of all.
+
+        Raises `DatabaseProblem` where a server has not taken it within `END_SECONDS`; what was not written is lost.
+        """
         with self._door:
             if self._closed:
                 return
             self._closed = True
             self._jobs.put(None)
-        self._thread.join()
+        self._thread.join(END_SECONDS if self.shared else None)  # a file is never silent
+        late = self._thread.is_alive()
+        self._patience.end()  # nor may a reader hold the end of the process
+        self._thread.join(2 * postgres.CONNECT_SECONDS if self.shared else None)
+        self._looks.shutdown(wait=False, cancel_futures=True)
         self._reader.dispose()
         self._writer.dispose()
+        if late:
+            raise self._late()
+
+    def _late(self) -> DatabaseProblem:
+        return DatabaseProblem(
+            f"The database {self.name} did not take within {END_SECONDS:g} s what was to be written last; "
+            "it may not be stored."
+        )
 
     def _write_groups(self) -> None:
         ending = False
@@ -195,10 +248,10 @@ def only_one(url: str, name: str, task: str) -> Iterator[None]:
         yield
 
 
-def _engine(url: str, *, writable: bool, references: bool = True) -> Engine:
+def _engine(url: str, patience: postgres.Patience, *, writable: bool, references: bool = True) -> Engine:
     if is_sqlite(url):
         return sqlite_engine(url, writable=writable, references=references)
-    return postgres.postgres_engine(url, writable=writable)
+    return postgres.postgres_engine(url, writable=writable, patience=patience)
 
 
 def check_integrity(database: Database) -> None:

@@ -17,7 +17,7 @@ from arena.gate import Gate
 from arena.health import Checkup, health, memory_bytes
 from db.outcome import Outcome
 from db.session import Database
-from models.residency import Residency
+from models.residency import Residency, State
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,25 @@ def test_an_arena_that_is_well_says_so(database: Database) -> None:
         "status": "ok",
         "ready": 2,
         "database": {"reachable": True, "writable": True, "newest_vote": 1},
-        "models": {"ready": 2, "total": 3, "states": {"ready": 1, "resting": 1, "fetching": 1}},
+        "models": {"ready": 2, "total": 3, "states": {"ready": 2, "fetching": 1}},
         "battles": {"running": 1, "waiting": 1},
         "journal": None,
         "review": None,
     }
+
+
+@pytest.mark.integrity
+def test_which_models_are_in_memory_is_told_to_administrators_alone(database: Database) -> None:
+    """Where memory is short, one that wakes for a battle would tell who plays in it."""
+
+    def told(*states: State, named: bool) -> object:
+        places = tuple(Residency(spec, state) for spec, state in zip((ANT, BEE, CAT), states, strict=True))
+        return health(Whole(database, pool=Places(places)), named=named)["models"]
+
+    before: tuple[State, ...] = ("ready", "ready", "resting")
+    during: tuple[State, ...] = ("ready", "resting", "waking")
+    assert told(*before, named=False) == told(*during, named=False)
+    assert told(*before, named=True) != told(*during, named=True)
 
 
 def test_the_memory_is_that_of_this_process() -> None:
