@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -178,7 +178,7 @@ def _database(database: Database, named: bool) -> dict[str, Any]:
         # An empty transaction: the writer lives, has the right to write, and waits for nobody.
         _soon(database.submit(lambda _: None))
         found["writable"] = True
-    except TimeoutError:
+    except (TimeoutError, CancelledError):  # the latter while the database closes
         problem = f"Nothing could be {'written' if found['reachable'] else 'read'} within {PATIENCE:.0f} s."
     except DatabaseProblem as error:
         problem = str(error)

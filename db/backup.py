@@ -110,7 +110,9 @@ def _into_server(part: Path, url: str, kept: Path | None) -> None:
         clear(session)
         copy_rows(source, session)
 
-    with closing(open_database(url)) as target, closing(Database(_url(part))) as source:
+    open_database(url).close()
+    # As patient as for a migration: to clear one table may take minutes.
+    with closing(Database(url, references=False)) as target, closing(Database(_url(part))) as source:
         target.write(work)
 
 

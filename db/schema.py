@@ -79,11 +79,15 @@ def migrate(connection: Connection, url: str) -> None:
 
 
 def copies_before(url: str) -> list[Path]:
-    """The files that `migrate` kept beside the database, each from before a migration; none of PostgreSQL."""
+    """The files that `migrate` kept beside the database, each from before a migration; none of PostgreSQL.
+
+    A copy that somebody made by hand under such a name is none of them.
+    """
     if not is_sqlite(url):
         return []
-    path = sqlite_path(url)
-    return sorted(path.parent.glob(f"{escape(path.name)}{_BEFORE}*"))
+    path, ours = sqlite_path(url), {script.revision for script in _scripts().walk_revisions()}
+    named = path.parent.glob(f"{escape(path.name)}{_BEFORE}*")
+    return sorted(copy for copy in named if copy.name.removeprefix(path.name + _BEFORE) in ours)
 
 
 def known_revision(connection: Connection, url: str) -> str | None:

@@ -39,8 +39,8 @@ class Database:
     A server that falls silent fails what waits for it (`postgres.Patience`), and new connections are tried.
 
     `name` is for messages and holds no password. `shared`: other processes may write to it at the same time.
-    Without `references` SQLite enforces no foreign keys: for migrations alone, which must be able to remake a table
-    that others point to.
+    Without `references` SQLite enforces no foreign keys: for migrations, which must be able to remake a table that
+    others point to. Of a server they mean patience: one statement may work on millions of rows.
     """
 
     def __init__(self, url: str, *, references: bool = True) -> None:

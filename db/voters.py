@@ -82,7 +82,9 @@ def clear_voter(session: Session, voter: str, now: datetime) -> int:
     if known.excluded_at is not None:
         raise VoterIsExcluded
     known.cleared_at = known.cleared_at or now
-    counted = _changed(session, voter, {"status": "counted", "reason": None}, Vote.status == "held")
+    # Those that stayed held because what spoke against them is forgotten too: nothing does any more.
+    free = {"status": "counted", "reason": None, "settled": False}
+    counted = _changed(session, voter, free, Vote.status == "held")
     raise_rules(session)
     return counted
 

@@ -219,7 +219,7 @@ def test_copies_of_before_a_migration_are_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("ARENA_DATABASE_URL", url)
     told = CliRunner().invoke(app, ["forget", ANN, "--yes"])
     assert "migrations kept" not in told.output
-    copy = shutil.copy(file, f"{file}.before-0099")
+    copy = shutil.copy(file, f"{file}.before-0005")
     told = CliRunner().invoke(app, ["forget", ANN, "--yes"])
     assert told.exit_code == 0, told.output
     assert copy in told.output.replace("\n", "")

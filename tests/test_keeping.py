@@ -242,7 +242,7 @@ def test_a_process_that_is_no_more_the_last_to_have_started_says_that_it_takes_n
         before.write(raise_rules)
         with pytest.raises(DatabaseProblem, match="Another arena has started on the data set us/votes since"):
             late.keep()
-        assert late.status().problem.endswith("if the other is gone, start this one again.")
+        assert late.status().problem.endswith("if there is no other arena, start this one again.")
         assert late.status().flushed_sequence == 1
         assert late.flush(20)
         assert late.status().problem, "a flush that succeeds takes no snapshot"

@@ -124,8 +124,10 @@ class Keeper:
             self._over.wait(self._settings.flush_minutes * 60)
 
     def _snapshot_after_flushes(self) -> None:
-        while self._flushed.wait() and not self._over.is_set():
+        while self._flushed.wait():
             self._flushed.clear()
+            if self._over.is_set():
+                return
             with suppress(Exception):  # as above
                 self._snapshot()
 

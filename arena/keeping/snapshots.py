@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from arena.keeping.remote import DataSet, KeepingProblem, Listing
+from arena.keeping.remote import OWNER, DataSet, KeepingProblem, Listing
 from db.copies import newest_in
 from db.session import DatabaseProblem
 
@@ -92,8 +92,8 @@ def upload_snapshot(dataset: DataSet, start: int, copy: Path, note: Note, folder
     there = dataset.listing()  # after the note: it names no journal that is younger than the next start
     if dataset.starts(there) != start:
         raise KeepingProblem(
-            f"Another arena has started on the data set {dataset.name} since this one did, which still adds its votes "
-            "there but no snapshots; if the other is gone, start this one again."
+            f"Another arena has started on the data set {dataset.name} since this one did, or its {OWNER} is gone: "
+            "votes are still added there, but no snapshots; if there is no other arena, start this one again."
         )
     before = snapshots_in(there.files)
     new = Snapshot(before[0].number + 1 if before else 1, _sha256(copy))
