@@ -172,9 +172,12 @@ def test_every_contestant_s_own_name_is_known_and_so_is_that_of_who_joins_later(
     assert len(named("I am Zorblax, made by Quuxcorp.", playing.names())) == 2
 
 
-def joined_by(name: str, maker: str = "Quuxcorp") -> Names:
-    stranger = SPECS[0].model_copy(update={"id": "contestant-1", "name": name, "makers": (maker,)})
-    return Names([*SPECS, stranger])
+def joined_by(*names: str, maker: str = "Quuxcorp") -> Names:
+    strangers = (
+        SPECS[0].model_copy(update={"id": f"contestant-{number}", "name": name, "makers": (maker,)})
+        for number, name in enumerate(names)
+    )
+    return Names([*SPECS, *strangers])
 
 
 ORDINARY = (
@@ -215,6 +218,56 @@ def test_a_contestant_s_family_is_a_name_where_it_has_a_capital_and_its_whole_na
     assert not named("I am zephyrus.", names)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Yi 1.5", "I'm an AI model called Yi 1.5."),
+        ("Yi 1.5", "This is yi 1.5, your assistant."),
+        ("Step 2", "This is Step 2, your assistant."),
+        ("Step 2", "This is Step, your assistant."),
+        ("Zorblax", "Zorblax."),
+        ("Zorblax", "Name: Zorblax"),
+        ("Zorblax", '{"name": "Zorblax"}'),
+        ("Zorblax", "I am zorblax-7b."),
+        ("Zorblax 7B", "Name: Zorblax"),
+        ("Zorblax 7B", "I am zorblax-3b."),
+    ],
+)
+def test_a_contestant_s_name_that_may_be_a_word_is_hidden_where_it_is_said_as_a_name(name: str, said: str) -> None:
+    assert MASK in masked(said, joined_by(name), complete=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Step 2", "Take it step by step: as step 1, I would check the logs, and each step here takes an hour."),
+        ("Solar Writer", "I work with solar panels, and my solar roof here was made by us."),
+        ("Zorblax", "A zorblax is a toy."),
+        ("Ready", "I'm ready 24/7, and I am ready 2 go."),
+        ("Sure 1B", "Sure."),
+        ("Happy Helper", "Happy here. Ask me."),
+        ("Zorblax 1B", "Name: Zorblax\nMaker: Quuxcorp\n\nName: Claude\nMaker: Anthropic"),
+    ],
+)
+def test_where_it_is_a_word_it_is_left_alone(name: str, said: str) -> None:
+    assert masked(said, joined_by(name), complete=True) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "asks"),
+    [
+        ("Zorblax", "are you zorblax?", True),
+        ("Zorblax", "am i talking to zorblax?", True),
+        ("Zorblax 7B", "Are you Zorblax?", True),
+        ("Qwen", "are you zorblax?", False),
+        ("Happy Helper", "are you happy?", False),
+        ("Sure 1B", "are you sure?", False),
+    ],
+)
+def test_visitors_ask_for_contestants_in_small_letters(name: str, prompt: str, asks: bool) -> None:
+    assert is_probe(prompt, joined_by(name)) == asks
+
+
 def test_of_what_visitors_ask_the_questions_for_a_name_are_known_and_no_others() -> None:
     missed = [prompt for prompt in cases("probes") if not is_probe(prompt, NAMES)]
     taken = [prompt for prompt in cases("innocent") if is_probe(prompt, NAMES)]
@@ -251,9 +304,10 @@ PIECES = (
     "| mini|hugging| face|_|-|1.5B params| made by|OpenAI|I'm |my name is |\u200b|Ｑｗ|Qwеn|x|...|\"|)|?|é|\u0301|0.5"
     "|B parameters|/|Q w e n| I a m | p a r a m s|name|Name: |[|](http://q.w|](|\n- "
     "| the quick brown fox jumps over the lazy dog |\\textbf{|\\te|xt{|}|\\|™|step| Step|granite| 2|Happy|happy| Helper"
-    "|ready| Ready|私は|です|저는 |입니다|«|» here!"
+    "|ready| Ready|私は|です|저는 |입니다|«|» here!|{|}| {|} |<h1>|</h1>|zorblax|Zorblax|-7|7b| v7| mini|-|i was made"
+    "| by |alib|yi| 1.5|Yi|solar| here. |Hi, |my name is"
 )
-WITH_WORDS = joined_by("Happy Helper", "Ready")
+WITH_WORDS = joined_by("Happy Helper", "Ready", "Zorblax", "Yi 1.5")
 pieces = st.lists(st.sampled_from(PIECES.split("|")), max_size=40)
 
 
@@ -283,6 +337,8 @@ def test_no_answer_takes_more_than_its_share_of_work() -> None:
         "'\"(",
         "\\text",
         "step ",
+        "{}} {",
+        "<h1>I am Qwen here. ",
     )
     for text in begun:
         shown = Screen(NAMES).show(text * 4000, complete=False)

@@ -14,7 +14,8 @@ from models.spec import ModelSpec
 
 # One character for each kind of name, which no text has: `plain` leaves private ones out. A WORD is a model's name that
 # is a word as well and stands there with a capital ("Granite"), a COMMON one stands there like any other ("granite").
-MODEL, MAKER, SIZE, WORD, COMMON = "\ue000", "\ue001", "\ue002", "\ue003", "\ue004"
+# OWN is a contestant's whole name that is one word ("Zorblax"), PART the first word of a longer one ("Zorblax Writer").
+MODEL, MAKER, SIZE, WORD, COMMON, OWN, PART = "\ue000\ue001\ue002\ue003\ue004\ue005\ue006"
 _SEPARATOR = re.compile(r"[\s.\-]+")
 _CJK = re.compile("[\u3400-\u9fff]")
 _BEGINS = r"(?:(?<![a-z0-9])|(?<=iam)|(?<=nameis))"
@@ -23,6 +24,10 @@ _KINDS_OF = (
     r"|preview|r?\d{1,4}(?:\.\d{1,2}){0,2}[bmok]?"
 )
 _SUFFIX = rf"(?:[ -]?v?\d{{1,4}}(?:\.\d{{1,4}}){{0,3}}(?:[a-z](?![a-z]))?)?(?:[ -](?:{_KINDS_OF})(?![a-z0-9])){{0,4}}"
+# A version that no word has behind it by chance, unlike "ready 2 go" and "here 24/7". Its first digit says so: what was
+# shown before it isn't taken back.
+_VERSIONED = re.compile(r"[^\W\d_]+-?\d")
+_FIRM = re.compile(r" ai(?![a-z])")  # "mistral ai" is no wind
 _NUMBER = r"(?<![a-z0-9.])\d{1,13}(?:[.,]\d{1,3}){0,4}"
 # Of a model's size there is a unit or six digits; functions and regressions have "2 parameters".
 _MANY = r"(?<![a-z0-9.])(?:\d{6,13}|\d{3}[.,]\d{3}|\d{1,3}(?:[.,]\d{3}){2,4})"
@@ -53,37 +58,61 @@ class Names:
     def __init__(self, specs: Iterable[ModelSpec] = ()) -> None:
         with (Path(__file__).parent / "names.toml").open("rb") as file:
             known = tomllib.load(file)
-        self._everyday = frozenset("".join(_words(name)) for name in known["everyday"])
-        self._ordinary = frozenset("".join(_words(name)) for name in known["ordinary"])
+        self._everyday, self._ordinary, self._begun = (
+            frozenset("".join(_words(name)) for name in known[kind]) for kind in ("everyday", "ordinary", "begun")
+        )
         models, makers = ({_words(name) for name in known[kind]} for kind in ("models", "makers"))
+        self._known = (models | makers) - {()}
         # Of contestants' names those that may be any word, "Happy" or "Us": with a capital alone they are names.
-        capital: dict[str, set[tuple[str, ...]]] = {"model": set(), "maker": set()}
+        own: set[tuple[str, ...]] = set()
+        part: set[tuple[str, ...]] = set()
+        firms: set[tuple[str, ...]] = set()
+        said: set[str] = set()
         for spec in specs:
-            for name in (spec.id, spec.name, *_family(spec.name)):
-                (capital["model"] if _is_a_word(name) else models).add(_words(name))
+            for name in (spec.id, spec.name):
+                (own if _is_a_word(name) else models).add(_words(name))
+                said |= {"".join(_words(name)[:length]) for length in range(1, len(_words(name)) + 1)}
+            for name in _family(spec.name):
+                (part if _is_a_word(name) else models).add(_words(name))
             for maker in spec.makers:
-                (capital["maker"] if _is_a_word(maker) else makers).add(_words(maker))
+                (firms if _is_a_word(maker) else makers).add(_words(maker))
+        self._said = frozenset(said)
         # One word alone may be both a maker and its model ("Moonshot"): then a rule of either finds it.
         self._models, self._makers = models - {()}, makers - models - {()}
-        self._words = capital["model"] - models - makers - {()}
-        self._firms = capital["maker"] - models - makers - self._words - {()}
+        self._own = own - models - makers - {()}
+        self._parts = part - models - makers - own - {()}
+        self._firms = firms - models - makers - own - part - {()}
 
-    def find(self, text: Plain) -> list[Hit]:
-        """Every name in the text, in order; where one begins within another, the longer one."""
-        found = ((one, self._kind(text, one)) for one in self._pattern.finditer(text.text))
+    def find(self, text: Plain, *, small: bool = False) -> list[Hit]:
+        """Every name in the text, in order; where one begins within another, the longer one.
+
+        `small`: contestants' names of one word in small letters too, as visitors write them; not first words of longer
+        ones, for which "are you happy?" would ask a "Happy Helper".
+        """
+        found = ((one, self._kind(text, one, small)) for one in self._pattern.finditer(text.text))
         return [Hit(*one.span(), kind) for one, kind in found if kind]
 
-    def _kind(self, text: Plain, found: re.Match[str]) -> str | None:
+    def _kind(self, text: Plain, found: re.Match[str], keep: bool) -> str | None:
         """None: a contestant's name that is a mere word there."""
         small = text.small(found.start())
-        if found.lastgroup in ("word", "firm"):
-            return None if small else WORD if found.lastgroup == "word" else MAKER
-        if found.lastgroup != "model":
-            return MAKER if found.lastgroup == "maker" else SIZE
+        kind = found.lastgroup
+        if kind in ("own", "part"):
+            if _VERSIONED.match(found[0]):
+                return MODEL
+            return None if small and not (keep and kind == "own") else OWN if kind == "own" else PART
+        if kind == "firm":
+            return None if small and not keep else MAKER
+        if kind != "model":
+            return MAKER if kind == "maker" else SIZE
         name = _SEPARATOR.sub("", found[0])
-        if name.rstrip("0123456789") in self._ordinary:
+        word = name.rstrip("0123456789")
+        if word in self._ordinary and name in self._said:  # a contestant's: "Yi" or "yi 1.5", but not "yi"
+            return COMMON if small and name == word else WORD
+        if word in self._ordinary:
             return COMMON
-        return MODEL if name not in self._everyday else COMMON if small else WORD
+        if name not in self._everyday or _FIRM.match(text.text, found.end()):
+            return MODEL
+        return COMMON if small else WORD
 
     def beginning(self, text: Plain) -> int | None:
         """Where a name may begin that the text's end cuts off, as an index of the plain text; None: nowhere."""
@@ -105,8 +134,17 @@ class Names:
 
     @cached_property
     def _beginnings(self) -> frozenset[str]:
-        squeezed = ("".join(words) for words in self._models | self._makers | self._words | self._firms)
-        return frozenset(name[:length] for name in squeezed for length in range(1, len(name) + 1))
+        return _begun(self._models | self._makers | self._own | self._parts | self._firms)
+
+    @cached_property
+    def _plainly(self) -> frozenset[str]:
+        """Beginnings of names that are no beginnings of a word, so that small letters may be cut off there too."""
+        words = {words for words in self._known if "".join(words) not in self._everyday | self._ordinary}
+        return _begun(words) - self._begun
+
+    def plainly(self, text: Plain, start: int) -> bool:
+        """Whether what begins at `start` and the text's end cuts off is a name even in small letters."""
+        return _SEPARATOR.sub("", text.text[start:]) in self._plainly
 
     @cached_property
     def _size_begins(self) -> re.Pattern[str]:
@@ -115,7 +153,13 @@ class Names:
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        names = {"model": self._models, "maker": self._makers, "word": self._words, "firm": self._firms}
+        names = {
+            "model": self._models,
+            "maker": self._makers,
+            "own": self._own,
+            "part": self._parts,
+            "firm": self._firms,
+        }
         kinds = "|".join(f"(?P<{kind}>{_alternatives(found)})" for kind, found in names.items() if found)
         return re.compile(f"{kinds}|(?P<size>{_SIZE})")
 
@@ -153,6 +197,11 @@ def _alternatives(names: set[tuple[str, ...]]) -> str:
 def _by_letter(texts: dict[str, list[str]]) -> str:
     groups = (f"(?={re.escape(letter)})(?:{'|'.join(found)})" for letter, found in texts.items())
     return f"(?:{'|'.join(groups) or '(?!)'})"
+
+
+def _begun(names: Iterable[tuple[str, ...]]) -> frozenset[str]:
+    squeezed = ("".join(words) for words in names)
+    return frozenset(name[:length] for name in squeezed for length in range(1, len(name) + 1))
 
 
 def _so_far(word: str) -> str:

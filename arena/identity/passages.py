@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from arena.identity.names import COMMON, MAKER, MODEL, SIZE, WORD, Hit, Names
+from arena.identity.names import COMMON, MAKER, MODEL, OWN, PART, SIZE, WORD, Hit, Names
 from arena.identity.plain import TARGET, Plain, plain
 
 MOST = 240  # characters of a passage: as much as an answer ever waits to be shown
@@ -18,9 +18,11 @@ _END = re.compile(r"(?<!\.)[.!?][)\"'*_\]\u201d]{0,3}\s|[\u3002\uff01\uff1f]|\n[
 _PLACE = re.compile(r"\{([a-z]+)\}")
 _KINDS = {
     "sure": MODEL,
-    "model": f"[{MODEL}{WORD}]",
+    "own": f"[{MODEL}{OWN}]",
+    "known": f"[{MODEL}{OWN}{WORD}]",
+    "model": f"[{MODEL}{OWN}{WORD}{PART}]",
     "maker": MAKER,
-    "name": f"[{MODEL}{WORD}{MAKER}]",
+    "name": f"[{MODEL}{OWN}{WORD}{PART}{MAKER}]",
     "common": COMMON,
     "size": SIZE,
 }
@@ -92,7 +94,7 @@ def _cut_off(names: Names, seen: Plain, hits: list[Hit]) -> list[Hit]:
     begins = names.beginning(seen)
     if begins is None or len(seen.text) - begins < _CUT or not seen.text[-1].isalnum():
         return []
-    if seen.small(begins):  # as any word may be that is cut off
+    if seen.small(begins) and not names.plainly(seen, begins):  # as any word may be that is cut off
         return []
     return [] if any(hit.end > begins for hit in hits) else [Hit(begins, len(seen.text), MODEL)]
 

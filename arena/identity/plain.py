@@ -14,13 +14,18 @@ _TAG = (
     r"(?:\s[^<>]{0,40})?/?>"
 )
 _LINK = r"\]\([^()\s]{0,100}\)"
-_LATEX = r"\\(?:text|math|mbox|boxed|operatorname|boldsymbol|emph|underline)[a-z]{0,6}\*?(?=\{)"
-_UNIT = re.compile(rf"(?ai:{_TAG})|{_LINK}|{_LATEX}|&(?:#\d{{1,7}}|#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z]{{2,8}});|(?s:.)")
-_UNFINISHED = re.compile(r"(?:<(?:/|/?[A-Za-z][^<>]{0,48})?|&#?\w{0,8}|\\[a-z]{0,18}\*?|\](?:\([^()\s]{0,100})?)\Z")
+_LATEX = r"\\(?:text|math|mbox|boxed|operatorname|boldsymbol|emph|underline)[a-z]{0,6}\*?\{"
+# Braces that nobody misses; between two words the others keep these apart ("{Hi}I am").
+_BRACE = r"(?<![^\s({])\{|\}(?![^\s.,;:!?)}$])"
+_UNIT = re.compile(
+    rf"(?ai:{_TAG})|{_LINK}|{_LATEX}|(?P<brace>{_BRACE})"
+    r"|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z]{2,8});|(?s:.)"
+)
+_UNFINISHED = re.compile(r"(?:<(?:/|/?[A-Za-z][^<>]{0,48})?|&#?\w{0,8}|\\[a-z]{0,18}\*?|\}|\](?:\([^()\s]{0,100})?)\Z")
 # Where a link leads, which no reader sees but the page's source has.
 TARGET = re.compile(r"(?<=\]\()[^()\s]{1,100}(?=\))")
 _UNUSUAL = re.compile(r"[^ !\"#$%'()+,\-./0-9:;=?@A-Z_a-z^|\n\t]")  # whatever is read as something else
-_MARKDOWN = "*`~\\[{}"  # and the braces of LaTeX
+_MARKDOWN = "*`~\\["
 _TRADE = "\u2122\u2120\xae\xa9"
 _NOT_SEEN = ("Mn", "Me", "Cf", "Cc", "Cs", "Co")
 _SPELLED = re.compile(r"(?<![a-z0-9'])[a-z](?:([ .|/·-]{1,2})[a-z](?![a-z0-9]))(?:\1[a-z](?![a-z0-9])){1,60}")
@@ -65,7 +70,7 @@ def read(raw: str) -> Plain:
     if raw.isascii() and not _UNUSUAL.search(raw):
         return Plain(raw.lower().translate(_SPACES), tuple(range(len(raw))), tuple(range(1, len(raw) + 1)), raw)
     for unit in _UNIT.finditer(raw):
-        for char in _read(unit[0]):
+        for char in "" if unit.lastgroup else _read(unit[0]):
             chars.append(char)
             starts.append(unit.start())
             ends.append(unit.end())
@@ -73,7 +78,7 @@ def read(raw: str) -> Plain:
 
 
 def unfinished(raw: str) -> int:
-    """Where a tag or an entity begins that may go on beyond the text's end; its length where none does."""
+    """Where a tag, an entity or a brace begins that may go on beyond the text's end; its length where none does."""
     found = _UNFINISHED.search(raw, max(0, len(raw) - 120))
     return found.start() if found else len(raw)
 
@@ -82,7 +87,7 @@ def unfinished(raw: str) -> int:
 def _read(unit: str) -> str:
     if len(unit) > 1:
         if unit[0] == "<":
-            return " " if re.match(r"(?ai)</?(?:br|div|li|p)\b", unit) else ""
+            return " " if re.match(r"(?ai)</?(?:br|div|h[1-6]|li|p)\b", unit) else ""
         if unit[0] in "]\\":
             return ""
         unit = html.unescape(unit)

@@ -32,6 +32,7 @@ def _asks(passage: str, names: Names) -> bool:
 def _finds(table: str, passage: str, names: Names) -> bool:
     seen = plain(passage)
     # Visitors write in small letters: there a word that is a name as well is one.
-    hits = [replace(hit, kind=MODEL) if hit.kind in (WORD, COMMON) else hit for hit in names.find(seen)]
+    found = names.find(seen, small=True)
+    hits = [replace(hit, kind=MODEL) if hit.kind in (WORD, COMMON) else hit for hit in found]
     text, _ = marked(seen.text, hits)
     return any(rule.search(text.strip()) for rule in rules(table))
