@@ -125,6 +125,7 @@ def test_a_busy_server_is_left_alone_by_everybody_until_it_says(opened: Open) ->
     assert "it answered 429, try again in 0 s: slow down. It is asked more slowly." in told[0]
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_one_at_a_time_answers_everybody(opened: Open) -> None:
     under_way: list[Wire] = []
 

@@ -18,6 +18,7 @@ from models.pool import Patience, Pool
 from models.residency import Register
 from models.spec import Endpoint, ModelSpec
 
+pytestmark = pytest.mark.slow
 PATIENCE = 60.0
 QUICK = Patience(check_pause=0.05, fetch_pause=0.05, failures=2)
 ANSWER = {"model": "parrot", "choices": [{"delta": {"content": "Hello."}, "finish_reason": "stop"}]}

@@ -37,6 +37,7 @@ def plots(tmp_path: Path) -> Iterator[Plots]:
             yield Plots(leaderboard, Speeds(database, (ANT, BEE, CAT)))
 
 
+@pytest.mark.slow
 def test_every_plot_can_be_drawn_and_written(plots: Plots, tmp_path: Path) -> None:
     for plot in PLOTS:
         figure = plots.draw(plot, Selection(), ENGLISH)

@@ -215,6 +215,7 @@ def test_a_defect_in_the_pools_own_thread_is_shown(make: Make, tmp_path: Path) -
     assert pool.status()[0].reason == "RuntimeError: bent"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cores", "threads"), [(2, "1"), (9, "3"), (1, "1")])
 def test_the_engines_share_the_cores(make: Make, tmp_path: Path, cores: int, threads: str) -> None:
     pool = make(*(spec_of(name, tmp_path) for name in ("one", "two", "three")), scripted("four"), cores=cores)

@@ -27,7 +27,7 @@ from db.session import Database, Session
 from db.tables import Battle, Turn, Voter
 from db.votes import record_vote
 
-pytestmark = pytest.mark.integrity
+pytestmark = [pytest.mark.integrity, pytest.mark.slow]
 
 __all__ = ["poll"]  # a fixture: a database of contestants without votes
 

@@ -37,6 +37,7 @@ def site(downloads: Downloads) -> Iterator[TestClient]:
         yield client
 
 
+@pytest.mark.slow
 def test_every_file_of_the_page_can_be_taken_away_and_leaves_nothing_behind(
     site: TestClient, downloads: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

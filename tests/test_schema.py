@@ -433,6 +433,7 @@ def test_a_file_in_the_folders_place_is_refused(url: str, file: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_disk_without_room_for_the_tables_is_said(url: str, file: Path) -> None:
     done = subprocess.run([sys.executable, "-c", CRAMPED, url], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 1

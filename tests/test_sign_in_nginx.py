@@ -15,6 +15,7 @@ import httpx
 import pytest
 from support import REPO, free_port, wait_for
 
+pytestmark = pytest.mark.slow
 ANN = "ann@example.org"
 MUST_SIGN_IN = "error_page 401 = /oauth2/sign_in;"
 MAY_STAY_ANONYMOUS = "error_page 401 = @arena;"

@@ -153,6 +153,7 @@ with orderly_signals():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_at_once(second: signal.Signals) -> None:
     command = [sys.executable, "-c", SLOW_STOP]

@@ -410,6 +410,7 @@ def test_without_questions_in_the_language_others_are_better_than_none(build: Bu
     run(play)
 
 
+@pytest.mark.slow
 def test_pairs_meet_by_the_rules_of_all_battles_on_sides_that_are_tossed_for(build: Build) -> None:
     house = build()
 

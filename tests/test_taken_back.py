@@ -201,6 +201,7 @@ def test_while_a_vote_can_be_taken_back_its_battle_goes_no_other_way(patient: Ar
     run(visit())
 
 
+@pytest.mark.slow
 def test_of_taking_back_and_storing_at_the_same_moment_one_wins() -> None:
     stored: list[Ballot] = []
     taken: list[bool] = []

@@ -284,6 +284,7 @@ TEXT = st.lists(st.sampled_from([*"ab \n\t\ue000\ue001\u4f60<|", "<|im_end|>", "
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=4), TEXT)
 def test_whatever_is_said_the_row_reads_as_the_template_writes_and_the_answers_count(

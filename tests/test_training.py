@@ -168,6 +168,7 @@ def test_going_on_with_something_else_is_refused(tmp_path: Path, changed: str, n
     assert (tmp_path / "run" / ADAPTER).read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_at_once_and_the_last_checkpoint_stays(tmp_path: Path) -> None:
     from trl import SFTTrainer
 
