@@ -214,9 +214,15 @@ class Reply:
 class Visitor:
     """Sends what the Battle page sends: the same requests in the same order, over real HTTP."""
 
-    def __init__(self, url: str, cookie: str | None = None, session: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        cookie: str | None = None,
+        session: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
         """A newcomer gets a cookie from the page; `cookie` (may be empty) is sent instead of it."""
-        self.http = httpx.Client(base_url=url, timeout=120)
+        self.http = httpx.Client(base_url=url, timeout=120, transport=transport)
         self.session = session or secrets.token_hex(8)
         if cookie is None:
             self.http.get("/").raise_for_status()
