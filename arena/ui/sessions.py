@@ -2,6 +2,7 @@
 
 Gradio 6.31 keeps a copy of every component's configuration for each (here 245 kB), and the answers to a session's
 events until they are read, which need never be. Both are replaced by classes of ours, where Gradio has no setting.
+After each event it also makes a table of its last 10,000, for a page of its own that this site does not have.
 """
 
 from __future__ import annotations
@@ -162,6 +163,8 @@ def bound_sessions(demo: gr.Blocks) -> None:
     queue = demo._queue
     forget = partial(_forget, queue.pending_event_ids_session)
     queue.pending_messages_per_session = Mailboxes(MOST_SESSIONS, post, forget)
+    queue.ANALYTICS_MAX_EVENTS = 1
+    queue.compute_analytics_summary = lambda _records: {}
 
 
 def _forget(events: dict[str, Any], session: str) -> None:

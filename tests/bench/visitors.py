@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from random import Random
 from typing import Any, Literal
 
@@ -52,6 +53,7 @@ class Arena:
         self.http = httpx.AsyncClient(
             base_url=url, timeout=PATIENCE, limits=unlimited, headers=headers, trust_env=False
         )
+        self.http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # each visitor has its own
         self.functions: dict[str, int] = {}
 
     async def learn(self) -> None:
@@ -66,7 +68,6 @@ class Arena:
     async def newcomer(self, noted: Noted) -> Visitor:
         """Open the page, as somebody who was never there."""
         page = (await self.http.get("/")).raise_for_status()
-        self.http.cookies.clear()  # each visitor has its own
         found = re.search(r"paddock_voter=([^;]+)", page.headers.get("set-cookie", ""))
         if found is None:
             raise Trouble("the page gave no cookie")
