@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import Any
 
 import gradio as gr
 import pytest
 from gradio import queueing, state_holder
+from gradio_client import Client
+from support import free_port
 
 from arena.ui.sessions import (
     MOST_SESSIONS,
@@ -126,9 +129,34 @@ def test_gradio_s_own_would_let_go_of_who_still_listens() -> None:
     assert "a" not in boxes
 
 
-def test_a_session_keeps_what_its_components_hang_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((state_holder, "SessionState"), (queueing, "AsyncQueue"), (queueing, "traceback")):
         monkeypatch.setattr(module, name, getattr(module, name))
+
+
+@pytest.mark.usefixtures("_as_it_was")
+@pytest.mark.parametrize("bound", [True, False])
+def test_no_table_is_made_of_the_last_events(bound: bool) -> None:
+    """Gradio's own makes one after each event, of ever more."""
+    with gr.Blocks(analytics_enabled=False) as demo:
+        gr.Button("Vote").click(lambda: None, api_name="vote")
+    demo.queue()
+    if bound:
+        bound_sessions(demo)
+    demo.launch(server_name="127.0.0.1", server_port=free_port(), prevent_thread_lock=True, quiet=True, ssr_mode=False)
+    with closing(Client(demo.local_url, verbose=False, analytics_enabled=False)) as client:
+        for _ in range(3):
+            client.predict(api_name="/vote")
+    demo.close(verbose=False)
+    queue = demo._queue
+    assert (len(queue.event_analytics), bool(queue.cached_event_analytics_summary["functions"])) == (
+        (1, False) if bound else (3, True)
+    )
+
+
+@pytest.mark.usefixtures("_as_it_was")
+def test_a_session_keeps_what_its_components_hang_on() -> None:
     with gr.Blocks(analytics_enabled=False) as demo:
         state, button, other = gr.State({"a": 1}), gr.Button("Vote"), gr.Button("Other")
         choice = gr.Dropdown([], label="choice")
